@@ -1,0 +1,70 @@
+#pragma once
+
+// image file -> pixels -> what the tower reads.
+
+#include <array>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+namespace winnow::engine {
+
+/// 8-bit RGB picture, row-major [height, width, 3].
+struct Image {
+  int32_t width = 0;
+  int32_t height = 0;
+  std::vector<uint8_t> rgb;
+};
+
+struct ImageLimits {
+  int64_t max_pixels = 100'000'000;   ///< width * height, checked from the header before anything is allocated
+  int64_t max_file_bytes = 512 << 20;
+};
+
+/// Decodes JPEG, PNG (8/16 bit, grey, alpha, palette), BMP, GIF (first frame) or WebP as PIL's convert("RGB") does (alpha is
+/// dropped, not blended), and turns it upright by its EXIF orientation. Throws Unsupported (not an image Winnow knows),
+/// Corrupt (truncated, zero-sized), InvalidArgument (over the limits).
+Image decode_image(std::span<const uint8_t> bytes, const ImageLimits& limits = {});
+/// The same from a file; the path is part of every message. Throws Io / NotFound as well.
+Image load_image(const std::string& path, const ImageLimits& limits = {});
+
+/// Writes an 8-bit RGB PNG. Throws Io.
+void save_png(const Image& image, const std::string& path);
+
+enum class ImageFit {
+  Crop,  ///< Hugging Face CLIPImageProcessor: shortest edge to the input size, bicubic, centre crop
+  Pad,   ///< LLaVA's code (image_aspect_ratio = pad): pad to a square with the mean colour, then as above
+};
+/// "crop", "pad". Throws InvalidArgument for any other word.
+ImageFit parse_image_fit(const std::string& name);
+
+struct ImageSpec {
+  int32_t size_px = 0;            ///< the tower's input is size_px x size_px
+  std::array<float, 3> mean{};    ///< per channel, of values in 0..1
+  std::array<float, 3> std{};
+  ImageFit fit = ImageFit::Pad;
+};
+
+/// Where the tower's input came from: input pixel (x, y) shows the source at (left + x * scale_x, top + y * scale_y); outside the
+/// source it is padding. For drawing kept tokens back on the picture.
+struct ImageMap {
+  double left = 0.0, top = 0.0, scale_x = 1.0, scale_y = 1.0;
+};
+
+struct Pixels {
+  std::vector<float> values;  // [3, size_px, size_px], normalised
+  int32_t size_px = 0;
+  ImageMap map;
+};
+
+/// PIL's bicubic (a = -0.5, antialiased, 8-bit fixed point) so that results equal Pillow's to the bit.
+Image resize_bicubic(const Image& image, int32_t width, int32_t height);
+
+/// Image -> what the tower reads. Throws InvalidArgument for an empty image or spec.
+Pixels preprocess(const Image& image, const ImageSpec& spec);
+
+/// The picture with every token's patch that is not in `kept` (indices into the rows x cols grid) dimmed.
+Image draw_kept(const Image& image, const Pixels& pixels, int32_t rows, int32_t cols, std::span<const int32_t> kept);
+
+}  // namespace winnow::engine

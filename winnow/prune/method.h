@@ -1,0 +1,79 @@
+#pragma once
+
+// The contract of a pruning method: which tokens, never when or how many (that is schedule.h). A method is a pure
+// function from signals to a plan. A new method is one file in methods/, one line in methods.cpp, one golden.
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "winnow/base/rng.h"
+#include "winnow/prune/params.h"
+#include "winnow/prune/plan.h"
+#include "winnow/prune/signals.h"
+
+namespace winnow::prune {
+
+enum class Stage {
+  AfterTower,   ///< between projector and decoder
+  BeforeLayer,  ///< on the hidden states entering decoder layer K
+  Either,       ///< after the tower unless a layer is given
+};
+
+/// What happens to the position ids of the sequence when tokens go.
+enum class PositionPolicy {
+  Original,  ///< every token keeps its id; decoding goes on from the unpruned prompt's length
+  Compact,   ///< the shorter sequence is renumbered 0, 1, 2 ...
+  Regrid,    ///< the kept visual tokens are spread evenly over their image's own ids; text keeps its ids
+};
+
+/// "original", "compact", "regrid".
+std::string_view position_policy_name(PositionPolicy policy);
+/// Throws InvalidArgument for any other word.
+PositionPolicy parse_position_policy(std::string_view name);
+
+struct MethodInfo {
+  std::string name;       ///< one string everywhere: file, command line, records, reports
+  std::string summary;    ///< the rule in one line
+  std::string paper;      ///< authors, year, arXiv id; "baseline" where there is none
+  Stage stage = Stage::AfterTower;
+  int32_t default_layer = 2;  ///< K when the stage is BeforeLayer and nobody says
+  int32_t min_layer = 0;      ///< smallest K that makes sense (1 when attention of layer K-1 is needed)
+  PositionPolicy position = PositionPolicy::Compact;  ///< the authors' own
+  std::vector<ParamSpec> params;
+};
+
+class Method {
+ public:
+  virtual ~Method() = default;
+  virtual const MethodInfo& info() const = 0;
+  /// The signals select() reads with these parameters; it may rely on no other.
+  virtual std::vector<Need> needs(const Params& params) const = 0;
+  /// The number of outputs when the parameters alone fix it (pooling:window=2x2), else nothing.
+  virtual std::optional<int32_t> fixed_count(const Grid&, const Params&) const { return std::nullopt; }
+  /// 0 < n_keep < signals.n(); signals are present, finite and of the right shapes (run_method checks).
+  virtual Plan select(const Signals& signals, int32_t n_keep, const Params& params, Rng& rng) const = 0;
+};
+
+/// Every method, in the order of the docs. Lives as long as the program.
+const std::vector<const Method*>& methods();
+/// Throws NotFound and lists the known names.
+const Method& find_method(std::string_view name);
+
+/// One use of a method as written on the command line, "NAME[:param=value,...]".
+struct MethodUse {
+  const Method* method = nullptr;
+  Params params;
+  /// "balanced:alpha=0.3,..." with every parameter spelled out.
+  std::string to_string() const;
+};
+/// Throws NotFound / InvalidArgument.
+MethodUse parse_method(std::string_view text);
+
+/// Runs a method on one image: checks the signals it needs (present, n columns or rows, finite), keeps everything
+/// when n_keep == n (bit-identical to no pruning: the method is not asked), and checks the plan that comes back.
+/// Throws InvalidArgument for 0 or more than n tokens to keep, or for bad signals.
+Plan run_method(const MethodUse& use, const Signals& signals, int32_t n_keep, Rng& rng);
+
+}  // namespace winnow::prune

@@ -1,0 +1,60 @@
+#pragma once
+
+// When and how many, apart from which.
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "winnow/prune/method.h"
+
+namespace winnow::prune {
+
+/// The step acts between projector and decoder.
+inline constexpr int32_t kAfterTower = -1;
+
+enum class BudgetMode {
+  Exact,         ///< the count is what remains after the step
+  LayerAverage,  ///< the count is the mean over all decoder layers of the visual tokens that the layer sees
+};
+
+/// "144" or "25%".
+struct Budget {
+  double value = 0.0;
+  bool percent = false;
+  BudgetMode mode = BudgetMode::Exact;
+  std::string to_string() const;
+};
+
+/// Throws InvalidArgument unless text is a whole number >= 1 or a percentage in (0, 100].
+Budget parse_budget(std::string_view text, BudgetMode mode = BudgetMode::Exact);
+
+/// Tokens that remain after a step before `layer` (or kAfterTower) of a decoder with n_layer layers, of n_visual
+/// tokens: at least 1, at most n_visual. Percentages round half up. LayerAverage solves
+/// (layer * n_visual + (n_layer - layer) * n) / n_layer = T for n, rounded to nearest; throws InvalidArgument when the
+/// layers before the step alone exceed T.
+int32_t tokens_to_keep(const Budget& budget, int32_t n_visual, int32_t layer, int32_t n_layer);
+
+/// Mean over the decoder's layers of the visual tokens each sees, when `before` tokens enter layer 0 and `after`
+/// remain from `layer` on.
+double layer_average(int32_t before, int32_t after, int32_t layer, int32_t n_layer);
+
+/// Shares n_keep among images in proportion to their tokens (largest remainder, lower image first on ties): at least one
+/// each, never more than an image has. Sum = clamp(n_keep, number of images, sum of sizes).
+std::vector<int32_t> image_quotas(int32_t n_keep, std::span<const int32_t> image_tokens);
+
+/// One pruning step of a run.
+struct Step {
+  MethodUse use;
+  int32_t layer = kAfterTower;
+  Budget budget;
+};
+
+/// Puts a step together from command-line words and checks it against the decoder: throws InvalidArgument for a layer
+/// outside [min_layer, n_layer), or one given to a method that takes none. layer < 0: the method's default.
+/// keep may be empty only for "none" and for methods whose parameters fix the count.
+Step make_step(std::string_view method, std::string_view keep, BudgetMode mode, int32_t layer, int32_t n_layer);
+
+}  // namespace winnow::prune
