@@ -1,11 +1,13 @@
 #pragma once
 
-// The contract of a pruning method: which tokens, never when or how many (that is schedule.h). A method is a pure
-// function from signals to a plan. A new method is one file in methods/, one line in methods.cpp, one golden.
+// The contract of a pruning method: which tokens, never when or how many (that is schedule.h). A method is a
+// pure function from signals to a plan. A new method is one file in methods/, one line in methods.cpp, one
+// golden.
 
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "winnow/base/rng.h"
@@ -21,6 +23,9 @@ enum class Stage {
   Either,       ///< after the tower unless a layer is given
 };
 
+/// "after_tower", "before_layer", "either".
+std::string_view stage_name(Stage stage);
+
 /// What happens to the position ids of the sequence when tokens go.
 enum class PositionPolicy {
   Original,  ///< every token keeps its id; decoding goes on from the unpruned prompt's length
@@ -34,14 +39,15 @@ std::string_view position_policy_name(PositionPolicy policy);
 PositionPolicy parse_position_policy(std::string_view name);
 
 struct MethodInfo {
-  std::string name;       ///< one string everywhere: file, command line, records, reports
-  std::string summary;    ///< the rule in one line
-  std::string paper;      ///< authors, year, arXiv id; "baseline" where there is none
+  std::string name;     ///< one string everywhere: file, command line, records, reports
+  std::string summary;  ///< the rule in one line
+  std::string paper;    ///< authors, year, arXiv id; "baseline" where there is none
   Stage stage = Stage::AfterTower;
   int32_t default_layer = 2;  ///< K when the stage is BeforeLayer and nobody says
   int32_t min_layer = 0;      ///< smallest K that makes sense (1 when attention of layer K-1 is needed)
   PositionPolicy position = PositionPolicy::Compact;  ///< the authors' own
-  std::vector<ParamSpec> params;
+  bool keeps_all = false;                             ///< "none": no count is asked for, every token stays
+  std::vector<ParamSpec> params{};
 };
 
 class Method {
@@ -50,7 +56,8 @@ class Method {
   virtual const MethodInfo& info() const = 0;
   /// The signals select() reads with these parameters; it may rely on no other.
   virtual std::vector<Need> needs(const Params& params) const = 0;
-  /// The number of outputs when the parameters alone fix it (pooling:window=2x2), else nothing.
+  /// The number of outputs of an unpruned image when the parameters alone fix it (pooling:window=2x2), else
+  /// nothing.
   virtual std::optional<int32_t> fixed_count(const Grid&, const Params&) const { return std::nullopt; }
   /// 0 < n_keep < signals.n(); signals are present, finite and of the right shapes (run_method checks).
   virtual Plan select(const Signals& signals, int32_t n_keep, const Params& params, Rng& rng) const = 0;
@@ -71,9 +78,10 @@ struct MethodUse {
 /// Throws NotFound / InvalidArgument.
 MethodUse parse_method(std::string_view text);
 
-/// Runs a method on one image: checks the signals it needs (present, n columns or rows, finite), keeps everything
-/// when n_keep == n (bit-identical to no pruning: the method is not asked), and checks the plan that comes back.
-/// Throws InvalidArgument for 0 or more than n tokens to keep, or for bad signals.
+/// Runs a method on one image: checks the signals it needs (present, n columns or rows, finite), keeps
+/// everything when n_keep == n (bit-identical to no pruning: the method is not asked), and checks the plan
+/// that comes back. Throws InvalidArgument for 0 or more than n tokens to keep, for a count that contradicts
+/// the parameters, or for bad signals.
 Plan run_method(const MethodUse& use, const Signals& signals, int32_t n_keep, Rng& rng);
 
 }  // namespace winnow::prune

@@ -14,11 +14,11 @@ enum class ParamKind { Real, Integer, Choice, Window };
 struct ParamSpec {
   std::string name;
   ParamKind kind = ParamKind::Real;
-  std::string default_value;         ///< written as on the command line; empty: not set
-  double min = 0.0;                  ///< Real, Integer: inclusive range
+  std::string default_value{};  ///< written as on the command line; empty: not set
+  double min = 0.0;             ///< Real, Integer: inclusive range
   double max = 0.0;
-  std::vector<std::string> choices;  ///< Choice only
-  std::string help;
+  std::vector<std::string> choices{};  ///< Choice only
+  std::string help{};
 };
 
 /// Rows x columns of a window on the token grid, written "2x2".
@@ -40,7 +40,8 @@ class Params {
   int32_t integer(std::string_view name) const;
   const std::string& choice(std::string_view name) const;
   Window window(std::string_view name) const;
-  /// "alpha=0.5,window=2x2": every parameter with its value, in the order of the specs' names.
+  /// "alpha=0.5,window=2x2": every parameter that has a value, sorted by name, numbers in their shortest
+  /// form.
   std::string to_string() const;
   const std::map<std::string, std::string, std::less<>>& values() const { return values_; }
 

@@ -6,8 +6,8 @@
 
 namespace winnow::prune {
 
-/// What each output token is: a weighted set of input tokens (compressed rows). Selection, pooling, merging and
-/// recycling all have this shape; pure selection is one entry of weight 1 per output.
+/// What each output token is: a weighted set of input tokens (compressed rows). Selection, pooling, merging
+/// and recycling all have this shape; pure selection is one entry of weight 1 per output.
 struct Plan {
   std::vector<int32_t> offsets{0};   // [n_out + 1]
   std::vector<int32_t> index;        // [offsets.back()] input tokens, 0-based inside the image

@@ -20,41 +20,56 @@ enum class BudgetMode {
   LayerAverage,  ///< the count is the mean over all decoder layers of the visual tokens that the layer sees
 };
 
+/// "exact", "average".
+std::string_view budget_mode_name(BudgetMode mode);
+/// Throws InvalidArgument for any other word.
+BudgetMode parse_budget_mode(std::string_view name);
+
 /// "144" or "25%".
 struct Budget {
-  double value = 0.0;
+  double value = 0.0;  ///< 0: nobody said, the method's parameters fix the count
   bool percent = false;
   BudgetMode mode = BudgetMode::Exact;
+  /// As written on the command line; empty when value is 0.
   std::string to_string() const;
 };
 
 /// Throws InvalidArgument unless text is a whole number >= 1 or a percentage in (0, 100].
 Budget parse_budget(std::string_view text, BudgetMode mode = BudgetMode::Exact);
 
-/// Tokens that remain after a step before `layer` (or kAfterTower) of a decoder with n_layer layers, of n_visual
-/// tokens: at least 1, at most n_visual. Percentages round half up. LayerAverage solves
-/// (layer * n_visual + (n_layer - layer) * n) / n_layer = T for n, rounded to nearest; throws InvalidArgument when the
+/// Tokens that remain after a step before `layer` (or kAfterTower) of a decoder with n_layer layers, of
+/// n_visual tokens: at least 1, at most n_visual. Percentages round half up. LayerAverage solves (layer *
+/// n_visual + (n_layer - layer) * n) / n_layer = T for n, rounded to nearest; throws InvalidArgument when the
 /// layers before the step alone exceed T.
 int32_t tokens_to_keep(const Budget& budget, int32_t n_visual, int32_t layer, int32_t n_layer);
 
-/// Mean over the decoder's layers of the visual tokens each sees, when `before` tokens enter layer 0 and `after`
-/// remain from `layer` on.
+/// Mean over the decoder's layers of the visual tokens each sees, when `before` tokens enter layer 0 and
+/// `after` remain from `layer` on.
 double layer_average(int32_t before, int32_t after, int32_t layer, int32_t n_layer);
 
-/// Shares n_keep among images in proportion to their tokens (largest remainder, lower image first on ties): at least one
-/// each, never more than an image has. Sum = clamp(n_keep, number of images, sum of sizes).
+/// Shares n_keep among images in proportion to their tokens (largest remainder, lower image first on ties):
+/// at least one each, never more than an image has. Sum = clamp(n_keep, number of images, sum of sizes).
 std::vector<int32_t> image_quotas(int32_t n_keep, std::span<const int32_t> image_tokens);
 
-/// One pruning step of a run.
+/// One pruning step of a run: which, when, how many.
 struct Step {
   MethodUse use;
   int32_t layer = kAfterTower;
   Budget budget;
 };
 
-/// Puts a step together from command-line words and checks it against the decoder: throws InvalidArgument for a layer
-/// outside [min_layer, n_layer), or one given to a method that takes none. layer < 0: the method's default.
-/// keep may be empty only for "none" and for methods whose parameters fix the count.
-Step make_step(std::string_view method, std::string_view keep, BudgetMode mode, int32_t layer, int32_t n_layer);
+/// Puts a step together from command-line words and checks it against the decoder: throws InvalidArgument for
+/// a layer outside [min_layer, n_layer), or one given to a method that takes none. layer < 0: the method's
+/// default. keep may be empty only for "none" (which ignores it) and for methods whose parameters fix the
+/// count.
+Step make_step(std::string_view method, std::string_view keep, BudgetMode mode, int32_t layer,
+               int32_t n_layer);
+
+/// Tokens that each image keeps in a step: the count that the parameters fix, all of them for "none", else
+/// the budget shared by image_quotas(). grids: [n_image] as before any pruning; image_tokens: [n_image]
+/// tokens that remain before the step. Warns in the log when the budget asks for more than there are, and
+/// keeps all. Throws InvalidArgument when a budget was given that contradicts the parameters.
+std::vector<int32_t> step_quotas(const Step& step, std::span<const Grid> grids,
+                                 std::span<const int32_t> image_tokens, int32_t n_layer);
 
 }  // namespace winnow::prune

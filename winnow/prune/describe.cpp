@@ -1,0 +1,95 @@
+#include "winnow/prune/describe.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace winnow::prune {
+namespace {
+
+MethodUse with_defaults(const Method& method) { return parse_method(method.info().name); }
+
+std::string describe_stage(const MethodInfo& info) {
+  switch (info.stage) {
+    case Stage::AfterTower: return "after the tower";
+    case Stage::BeforeLayer:
+      return fmt::format("before layer K (default {}, from {})", info.default_layer, info.min_layer);
+    case Stage::Either: return "after the tower, or before layer K if given";
+  }
+  return "";
+}
+
+constexpr std::string_view kIntroduction = R"(# Methods
+
+Written by `winnow methods --markdown`; do not edit by hand. How each works, and where it differs from its reference code,
+stands at the head of its file in `winnow/prune/methods/`.
+
+A method is used as `--prune NAME[:param=value,...]`. K is the decoder layer, counted from 0, whose input is pruned
+(`--layer K`). Positions are what happens to position ids unless `--positions` says otherwise: `original` keeps every
+token's id, `compact` renumbers the shorter sequence, `regrid` spreads the kept tokens evenly over their image's ids.
+Ties go to the token with the lower index.
+
+| method | acts | rule | needs | positions | paper |
+|---|---|---|---|---|---|
+)";
+
+}  // namespace
+
+std::string describe_range(const ParamSpec& spec) {
+  switch (spec.kind) {
+    case ParamKind::Real:
+    case ParamKind::Integer: return fmt::format("{} to {}", spec.min, spec.max);
+    case ParamKind::Choice: return fmt::format("{}", fmt::join(spec.choices, ", "));
+    case ParamKind::Window: return "ROWSxCOLUMNS";
+  }
+  return "";
+}
+
+std::string describe_needs(const Method& method) {
+  std::vector<std::string> names;
+  for (const Need& need : method.needs(with_defaults(method).params))
+    names.emplace_back(signal_name(need.signal));
+  return names.empty() ? "nothing" : fmt::format("{}", fmt::join(names, ", "));
+}
+
+std::string methods_markdown() {
+  std::string text(kIntroduction);
+  for (const Method* method : methods()) {
+    const MethodInfo& info = method->info();
+    text += fmt::format("| `{}` | {} | {} | {} | {} | {} |\n", info.name, describe_stage(info), info.summary,
+                        describe_needs(*method), position_policy_name(info.position), info.paper);
+  }
+  text += "\n## Parameters\n\n| method | parameter | default | range | meaning |\n|---|---|---|---|---|\n";
+  for (const Method* method : methods()) {
+    for (const ParamSpec& spec : method->info().params) {
+      text += fmt::format("| `{}` | `{}` | {} | {} | {} |\n", method->info().name, spec.name,
+                          spec.default_value.empty() ? "not set" : spec.default_value, describe_range(spec),
+                          spec.help);
+    }
+  }
+  return text;
+}
+
+std::string methods_table() {
+  std::size_t width = 0;
+  for (const Method* method : methods()) width = std::max(width, method->info().name.size());
+  std::string text;
+  for (const Method* method : methods()) {
+    const MethodInfo& info = method->info();
+    const auto line = [&](std::string_view name, std::string_view what, std::string_view value) {
+      text += fmt::format("{:<{}}  {:<10} {}\n", name, width, what, value);
+    };
+    line(info.name, "rule", info.summary);
+    line("", "acts", describe_stage(info));
+    line("", "needs", describe_needs(*method));
+    line("", "positions", position_policy_name(info.position));
+    for (const ParamSpec& spec : info.params) {
+      line("", "parameter",
+           fmt::format("{}={} ({}): {}", spec.name, spec.default_value, describe_range(spec), spec.help));
+    }
+    line("", "paper", info.paper);
+  }
+  return text;
+}
+
+}  // namespace winnow::prune

@@ -1,0 +1,28 @@
+// THE list of methods, in the order of the docs. A new method is one file in methods/ that defines
+// `const Method& NAME_method()`, and one line here. No self-registration: static libraries drop it.
+
+#include "winnow/prune/method.h"
+
+#define WINNOW_METHODS(METHOD) \
+  METHOD(none)                 \
+  METHOD(random)               \
+  METHOD(grid)                 \
+  METHOD(pooling)              \
+  METHOD(fastervlm)            \
+  METHOD(fastv)                \
+  METHOD(fastv_vis)            \
+  METHOD(window_fastv)         \
+  METHOD(balanced)
+
+namespace winnow::prune {
+
+#define WINNOW_DECLARE(name) const Method& name##_method();
+WINNOW_METHODS(WINNOW_DECLARE)
+
+const std::vector<const Method*>& methods() {
+#define WINNOW_ADDRESS(name) &name##_method(),
+  static const std::vector<const Method*> list{WINNOW_METHODS(WINNOW_ADDRESS)};
+  return list;
+}
+
+}  // namespace winnow::prune

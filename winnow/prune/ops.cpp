@@ -1,0 +1,199 @@
+#include "winnow/prune/ops.h"
+
+#include <algorithm>
+#include <array>
+#include <bit>
+#include <cfloat>
+#include <cmath>
+#include <numeric>
+#include <utility>
+
+#include "winnow/base/error.h"
+
+namespace winnow::prune {
+namespace {
+
+constexpr std::size_t kLanes = 16;
+using Lanes = std::array<float, kLanes>;
+
+/// Adds the lanes pairwise, always in the same order.
+float reduce(Lanes& lanes) {
+  for (std::size_t width = kLanes / 2; width > 0; width /= 2) {
+    for (std::size_t i = 0; i < width; ++i) lanes[i] += lanes[i + width];
+  }
+  return lanes[0];
+}
+
+struct DotAndSquare {
+  float dot = 0.0F;     // a . b
+  float square = 0.0F;  // a . a
+};
+
+/// Both sums in one pass over a.
+DotAndSquare dot_and_square(std::span<const float> a, std::span<const float> b) {
+  Lanes dots{};
+  Lanes squares{};
+  const std::size_t whole = a.size() / kLanes * kLanes;
+  for (std::size_t at = 0; at < whole; at += kLanes) {
+    for (std::size_t i = 0; i < kLanes; ++i) {
+      const float value = a[at + i];
+      dots[i] += value * b[at + i];
+      squares[i] += value * value;
+    }
+  }
+  for (std::size_t at = whole; at < a.size(); ++at) {
+    dots[at - whole] += a[at] * b[at];
+    squares[at - whole] += a[at] * a[at];
+  }
+  return {reduce(dots), reduce(squares)};
+}
+
+bool usable(float square) { return square >= FLT_MIN && square <= FLT_MAX; }
+
+/// Sum of squares in double: for vectors whose squares leave the range of float32.
+double wide_dot(std::span<const float> a, std::span<const float> b) {
+  return std::inner_product(
+      a.begin(), a.end(), b.begin(), 0.0, [](double x, double y) { return x + y; },
+      [](float x, float y) { return static_cast<double>(x) * static_cast<double>(y); });
+}
+
+float wide_cosine(std::span<const float> a, std::span<const float> b) {
+  const double lengths = std::sqrt(wide_dot(a, a)) * std::sqrt(wide_dot(b, b));
+  return lengths > 0.0 ? static_cast<float>(wide_dot(a, b) / lengths) : 0.0F;
+}
+
+/// Score in the high half, so that the smallest key is the best score and, among equals, the lowest index.
+uint64_t rank_key(float score, std::size_t index) {
+  const auto bits = std::bit_cast<uint32_t>(score + 0.0F);  // + 0 turns -0 into +0: they tie
+  const uint32_t ascending = (bits & 0x80000000U) != 0 ? ~bits : bits | 0x80000000U;
+  return (static_cast<uint64_t>(~ascending) << 32U) | index;
+}
+
+}  // namespace
+
+bool all_finite(std::span<const float> values) {
+  uint32_t bad = 0;
+  for (const float value : values) {
+    const uint32_t exponent = std::bit_cast<uint32_t>(value) & 0x7f800000U;
+    bad |= static_cast<uint32_t>(exponent == 0x7f800000U);
+  }
+  return bad == 0;
+}
+
+std::vector<int32_t> top_k(std::span<const float> scores, int32_t k) {
+  WINNOW_ASSERT(k >= 0 && static_cast<std::size_t>(k) <= scores.size());
+  std::vector<uint64_t> keys(scores.size());
+  for (std::size_t i = 0; i < scores.size(); ++i) keys[i] = rank_key(scores[i], i);
+  if (static_cast<std::size_t>(k) < keys.size()) std::nth_element(keys.begin(), keys.begin() + k, keys.end());
+  std::vector<int32_t> kept(static_cast<std::size_t>(k));
+  for (std::size_t i = 0; i < kept.size(); ++i) kept[i] = static_cast<int32_t>(keys[i] & 0xffffffffU);
+  std::sort(kept.begin(), kept.end());
+  return kept;
+}
+
+std::vector<float> head_mean(const MatrixView& heads) {
+  WINNOW_ASSERT(heads.rows >= 1);
+  std::vector<float> mean(static_cast<std::size_t>(heads.cols), 0.0F);
+  for (int64_t head = 0; head < heads.rows; ++head) {
+    const std::span<const float> row = heads.row(head);
+    for (std::size_t j = 0; j < mean.size(); ++j) mean[j] += row[j];
+  }
+  const auto n_head = static_cast<float>(heads.rows);
+  for (float& value : mean) value /= n_head;
+  return mean;
+}
+
+void min_max_normalise(std::span<float> values) {
+  if (values.empty()) return;
+  const auto [low_at, high_at] = std::minmax_element(values.begin(), values.end());
+  const double low = *low_at;
+  const double range =
+      static_cast<double>(*high_at) - low;  // double: the range of float32 values may not fit float32
+  for (float& value : values) value = range > 0.0 ? static_cast<float>((value - low) / range) : 0.0F;
+}
+
+float dot(std::span<const float> a, std::span<const float> b) {
+  WINNOW_ASSERT(a.size() == b.size());
+  Lanes lanes{};
+  const std::size_t whole = a.size() / kLanes * kLanes;
+  for (std::size_t at = 0; at < whole; at += kLanes) {
+    for (std::size_t i = 0; i < kLanes; ++i) lanes[i] += a[at + i] * b[at + i];
+  }
+  for (std::size_t at = whole; at < a.size(); ++at) lanes[at - whole] += a[at] * b[at];
+  return reduce(lanes);
+}
+
+std::vector<float> cosine_to(const MatrixView& rows, std::span<const float> vector) {
+  WINNOW_ASSERT(static_cast<std::size_t>(rows.cols) == vector.size());
+  const float square = dot(vector, vector);
+  const float length = std::sqrt(square);
+  std::vector<float> cosines(static_cast<std::size_t>(rows.rows));
+  for (int64_t r = 0; r < rows.rows; ++r) {
+    const DotAndSquare sums = dot_and_square(rows.row(r), vector);
+    const bool in_range = usable(square) && usable(sums.square) && std::isfinite(sums.dot);
+    const float cosine =
+        in_range ? sums.dot / (std::sqrt(sums.square) * length) : wide_cosine(rows.row(r), vector);
+    cosines[static_cast<std::size_t>(r)] = std::clamp(cosine, -1.0F, 1.0F);
+  }
+  return cosines;
+}
+
+std::vector<float> unit_rows(const MatrixView& rows) {
+  std::vector<float> units(rows.all().begin(), rows.all().end());
+  const auto width = static_cast<std::size_t>(rows.cols);
+  for (std::size_t r = 0; r < static_cast<std::size_t>(rows.rows); ++r) {
+    const std::span<float> row(units.data() + r * width, width);
+    const float square = dot(row, row);
+    const double length = std::sqrt(usable(square) ? static_cast<double>(square) : wide_dot(row, row));
+    if (length == 0.0) continue;
+    for (float& value : row) value = static_cast<float>(value / length);
+  }
+  return units;
+}
+
+std::vector<float> mean_cosine_to_others(const MatrixView& rows) {
+  WINNOW_ASSERT(rows.rows >= 2);
+  const std::vector<float> units = unit_rows(rows);
+  const MatrixView unit{units.data(), rows.rows, rows.cols};
+  std::vector<float> sum(static_cast<std::size_t>(rows.cols), 0.0F);
+  for (int64_t r = 0; r < rows.rows; ++r) {
+    const std::span<const float> row = unit.row(r);
+    for (std::size_t c = 0; c < sum.size(); ++c) sum[c] += row[c];
+  }
+  std::vector<float> mean(static_cast<std::size_t>(rows.rows));
+  for (int64_t r = 0; r < rows.rows; ++r) {
+    const DotAndSquare sums = dot_and_square(unit.row(r), sum);
+    mean[static_cast<std::size_t>(r)] = (sums.dot - sums.square) / static_cast<float>(rows.rows - 1);
+  }
+  return mean;
+}
+
+std::vector<float> max_cosine_to_others(const MatrixView& rows) {
+  WINNOW_ASSERT(rows.rows >= 2);
+  constexpr int64_t kBlock = 32;  // 2 x 32 rows of 4096 floats stay in a 1 MB cache
+  const std::vector<float> units = unit_rows(rows);
+  const MatrixView unit{units.data(), rows.rows, rows.cols};
+  std::vector<float> best(static_cast<std::size_t>(rows.rows), -1.0F);
+  for (int64_t first_i = 0; first_i < rows.rows; first_i += kBlock) {
+    for (int64_t first_j = first_i; first_j < rows.rows; first_j += kBlock) {
+      for (int64_t i = first_i; i < std::min(first_i + kBlock, rows.rows); ++i) {
+        for (int64_t j = std::max(first_j, i + 1); j < std::min(first_j + kBlock, rows.rows); ++j) {
+          const float cosine = std::min(dot(unit.row(i), unit.row(j)), 1.0F);
+          float& of_i = best[static_cast<std::size_t>(i)];
+          float& of_j = best[static_cast<std::size_t>(j)];
+          of_i = std::max(of_i, cosine);
+          of_j = std::max(of_j, cosine);
+        }
+      }
+    }
+  }
+  return best;
+}
+
+Plan top_k_plan(std::vector<float> scores, int32_t n_keep) {
+  Plan plan = selection_plan(top_k(scores, n_keep));
+  plan.scores = std::move(scores);
+  return plan;
+}
+
+}  // namespace winnow::prune

@@ -1,0 +1,48 @@
+#pragma once
+
+// Arithmetic that the methods share. All of it is float32 accumulated in a fixed order (sixteen partial sums
+// for inner products), so results do not depend on the thread count or on the vector width of the machine.
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "winnow/base/view.h"
+#include "winnow/prune/plan.h"
+
+namespace winnow::prune {
+
+/// True when no value is NaN or infinite.
+bool all_finite(std::span<const float> values);
+
+/// Indices of the k best scores, ascending. Ties go to the lower index. 0 <= k <= scores.size().
+std::vector<int32_t> top_k(std::span<const float> scores, int32_t k);
+
+/// Mean over the rows (heads) of [n_head, n], rows added in order. Returns [n].
+std::vector<float> head_mean(const MatrixView& heads);
+
+/// (v - min) / (max - min), in place; all 0 when every value is the same.
+void min_max_normalise(std::span<float> values);
+
+/// Inner product of two vectors of the same length.
+float dot(std::span<const float> a, std::span<const float> b);
+
+/// Cosine of every row of rows [n, d] with one vector [d], in [-1, 1]; 0 where either has no length. Returns
+/// [n].
+std::vector<float> cosine_to(const MatrixView& rows, std::span<const float> vector);
+
+/// The rows of [n, d] scaled to length 1 (a zero row stays zero). Returns [n * d].
+std::vector<float> unit_rows(const MatrixView& rows);
+
+/// Mean cosine of each row of [n, d] to the other rows, n >= 2, in O(n * d): u_j . (sum_i u_i - u_j) / (n -
+/// 1).
+std::vector<float> mean_cosine_to_others(const MatrixView& rows);
+
+/// Largest cosine of each row of [n, d] to another row, n >= 2. O(n^2 * d) time, by blocks: no n x n matrix
+/// is kept.
+std::vector<float> max_cosine_to_others(const MatrixView& rows);
+
+/// Keeps the n_keep best of scores [n], in ascending order, and hands the scores on in the plan.
+Plan top_k_plan(std::vector<float> scores, int32_t n_keep);
+
+}  // namespace winnow::prune

@@ -1,0 +1,179 @@
+#include "winnow/prune/schedule.h"
+
+#include <algorithm>
+#include <charconv>
+#include <cmath>
+#include <numeric>
+#include <optional>
+
+#include "winnow/base/error.h"
+#include "winnow/base/log.h"
+
+namespace winnow::prune {
+namespace {
+
+/// Digits with at most one point, nothing else (from_chars alone would take "inf", "1e3" and "-2").
+std::optional<double> plain_decimal(std::string_view text) {
+  if (text.empty() || text.find_first_not_of("0123456789.") != std::string_view::npos) return std::nullopt;
+  double value = 0.0;
+  const char* end = text.data() + text.size();
+  const auto [stop, error] = std::from_chars(text.data(), end, value, std::chars_format::fixed);
+  if (error != std::errc{} || stop != end) return std::nullopt;
+  return value;
+}
+
+/// Half up, clamped to [1, n].
+int32_t rounded(double tokens, int32_t n) {
+  return static_cast<int32_t>(std::clamp(std::floor(tokens + 0.5), 1.0, static_cast<double>(n)));
+}
+
+int32_t resolve_layer(const MethodInfo& info, int32_t layer, int32_t n_layer) {
+  if (info.stage == Stage::AfterTower) {
+    WINNOW_CHECK(layer < 0, InvalidArgument, "prune.make_step",
+                 "layer for {}, got {}, expected none: it acts after the tower", info.name, layer);
+    return kAfterTower;
+  }
+  if (layer < 0 && info.stage == Stage::Either) return kAfterTower;
+  const int32_t chosen = layer < 0 ? info.default_layer : layer;
+  WINNOW_CHECK(chosen >= info.min_layer && chosen < n_layer, InvalidArgument, "prune.make_step",
+               "layer for {}, got {}, expected {} to {} of a decoder with {} layers", info.name, chosen,
+               info.min_layer, n_layer - 1, n_layer);
+  return chosen;
+}
+
+int64_t total(std::span<const int32_t> counts) {
+  return std::accumulate(counts.begin(), counts.end(), int64_t{0});
+}
+
+}  // namespace
+
+std::string_view budget_mode_name(BudgetMode mode) { return mode == BudgetMode::Exact ? "exact" : "average"; }
+
+BudgetMode parse_budget_mode(std::string_view name) {
+  if (name == "exact") return BudgetMode::Exact;
+  if (name == "average") return BudgetMode::LayerAverage;
+  fail(ErrorCode::InvalidArgument, "prune.parse_budget_mode", "budget, got '{}', expected exact or average",
+       name);
+}
+
+std::string Budget::to_string() const {
+  if (value <= 0.0) return "";
+  return fmt::format("{}{}", value, percent ? "%" : "");
+}
+
+Budget parse_budget(std::string_view text, BudgetMode mode) {
+  const bool percent = text.ends_with('%');
+  const auto value = plain_decimal(percent ? text.substr(0, text.size() - 1) : text);
+  const bool good =
+      value && *value > 0.0 &&
+      (percent ? *value <= 100.0
+               : *value == std::floor(*value) && *value <= 1e9 && text.find('.') == std::string_view::npos);
+  WINNOW_CHECK(good, InvalidArgument, "prune.parse_budget",
+               "tokens to keep, got '{}', expected a whole number from 1 or a percentage above 0% up to 100%",
+               text);
+  return {*value, percent, mode};
+}
+
+int32_t tokens_to_keep(const Budget& budget, int32_t n_visual, int32_t layer, int32_t n_layer) {
+  WINNOW_CHECK(n_visual >= 1 && n_layer >= 1 && layer < n_layer, InvalidArgument, "prune.tokens_to_keep",
+               "got {} visual tokens, layer {} of {}, expected at least one token and a layer inside",
+               n_visual, layer, n_layer);
+  WINNOW_CHECK(budget.value > 0.0, InvalidArgument, "prune.tokens_to_keep",
+               "budget, got {}, expected more than 0", budget.value);
+  const double target = budget.percent ? budget.value * n_visual / 100.0 : budget.value;
+  if (budget.mode == BudgetMode::Exact || layer <= 0 || target >= n_visual) return rounded(target, n_visual);
+  const double seen = static_cast<double>(layer) * n_visual;
+  const double remaining = target * n_layer - seen;
+  WINNOW_CHECK(remaining >= 0.0, InvalidArgument, "prune.tokens_to_keep",
+               "layer average, got {} of {} tokens with a step before layer {}, expected at least {:.1f}: "
+               "that is what the "
+               "first layers alone come to",
+               target, n_visual, layer, seen / n_layer);
+  return rounded(remaining / (n_layer - layer), n_visual);
+}
+
+double layer_average(int32_t before, int32_t after, int32_t layer, int32_t n_layer) {
+  WINNOW_ASSERT(n_layer >= 1 && layer <= n_layer);
+  const double full = std::max(layer, 0);
+  return (full * before + (n_layer - full) * after) / n_layer;
+}
+
+std::vector<int32_t> image_quotas(int32_t n_keep, std::span<const int32_t> image_tokens) {
+  for (const int32_t tokens : image_tokens) {
+    WINNOW_CHECK(tokens >= 1, InvalidArgument, "prune.image_quotas",
+                 "tokens of an image, got {}, expected at least 1", tokens);
+  }
+  if (image_tokens.empty()) return {};
+  const int64_t sum = total(image_tokens);
+  const int64_t keep = std::clamp<int64_t>(n_keep, static_cast<int64_t>(image_tokens.size()), sum);
+
+  std::vector<int32_t> quotas;
+  for (const int32_t tokens : image_tokens) {
+    quotas.push_back(static_cast<int32_t>(std::max<int64_t>(1, keep * tokens / sum)));
+  }
+  // What an image still lacks of its exact share, in units of 1 / sum; negative when it has too much.
+  const auto lack = [&](std::size_t i) { return keep * image_tokens[i] - int64_t{quotas[i]} * sum; };
+  int64_t left = keep - total(quotas);
+  while (left != 0) {
+    std::size_t best = image_tokens.size();
+    for (std::size_t i = 0; i < image_tokens.size(); ++i) {
+      const bool possible = left > 0 ? quotas[i] < image_tokens[i] : quotas[i] > 1;
+      if (!possible) continue;
+      if (best == image_tokens.size() || (left > 0 ? lack(i) > lack(best) : lack(i) <= lack(best))) best = i;
+    }
+    quotas[best] += left > 0 ? 1 : -1;
+    left += left > 0 ? -1 : 1;
+  }
+  return quotas;
+}
+
+Step make_step(std::string_view method, std::string_view keep, BudgetMode mode, int32_t layer,
+               int32_t n_layer) {
+  Step step;
+  step.use = parse_method(method);
+  const MethodInfo& info = step.use.method->info();
+  step.layer = resolve_layer(info, layer, n_layer);
+  if (info.keeps_all) {
+    step.budget = {100.0, true, mode};
+    return step;
+  }
+  step.budget.mode = mode;
+  const bool fixed = step.use.method->fixed_count(Grid{1, 1}, step.use.params).has_value();
+  WINNOW_CHECK(fixed || !keep.empty(), InvalidArgument, "prune.make_step",
+               "tokens to keep with {}, got nothing, expected a count or a percentage", info.name);
+  if (!keep.empty()) step.budget = parse_budget(keep, mode);
+  return step;
+}
+
+std::vector<int32_t> step_quotas(const Step& step, std::span<const Grid> grids,
+                                 std::span<const int32_t> image_tokens, int32_t n_layer) {
+  WINNOW_ASSERT(step.use.method != nullptr && grids.size() == image_tokens.size());
+  if (image_tokens.empty()) return {};
+  if (step.use.method->info().keeps_all) return {image_tokens.begin(), image_tokens.end()};
+
+  std::vector<int32_t> fixed;
+  for (const Grid& grid : grids) {
+    const auto count = step.use.method->fixed_count(grid, step.use.params);
+    if (count) fixed.push_back(*count);
+  }
+  const int64_t n_visual = total(image_tokens);
+  WINNOW_CHECK(n_visual <= INT32_MAX, InvalidArgument, "prune.step_quotas",
+               "visual tokens, got {}, expected at most {}", n_visual, INT32_MAX);
+  if (fixed.empty()) {
+    if (!step.budget.percent && step.budget.value > static_cast<double>(n_visual)) {
+      log(LogLevel::Warning, "{} visual tokens are fewer than the {} to keep: all are kept", n_visual,
+          step.budget.to_string());
+    }
+    return image_quotas(tokens_to_keep(step.budget, static_cast<int32_t>(n_visual), step.layer, n_layer),
+                        image_tokens);
+  }
+  if (step.budget.value > 0.0) {
+    const int32_t asked = tokens_to_keep(step.budget, static_cast<int32_t>(n_visual), step.layer, n_layer);
+    WINNOW_CHECK(asked == total(fixed), InvalidArgument, "prune.step_quotas",
+                 "tokens to keep with {}, got {}, expected {} (or no count at all)", step.use.to_string(),
+                 asked, total(fixed));
+  }
+  return fixed;
+}
+
+}  // namespace winnow::prune
