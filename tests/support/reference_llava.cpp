@@ -1,0 +1,371 @@
+#include "tests/support/reference_llava.h"
+
+#include <ggml.h>
+#include <gguf.h>
+
+#include <algorithm>
+#include <cmath>
+#include <memory>
+#include <numbers>
+#include <numeric>
+#include <stdexcept>
+#include <utility>
+
+namespace winnow::testing {
+namespace {
+
+template <class T>
+const T& find(const std::map<std::string, T>& map, const std::string& key) {
+  const auto it = map.find(key);
+  if (it == map.end()) throw std::runtime_error("reference: no " + key);
+  return it->second;
+}
+
+double number_or(const std::map<std::string, double>& map, const std::string& key, double otherwise) {
+  const auto it = map.find(key);
+  return it == map.end() ? otherwise : it->second;
+}
+
+double dot(std::span<const double> a, std::span<const double> b) {
+  return std::inner_product(a.begin(), a.end(), b.begin(), 0.0);
+}
+
+/// y = x W^T + b, W [n_out, n_in]; bias optional.
+RefMatrix linear(const RefMatrix& x, const RefMatrix& weight, const RefMatrix* bias = nullptr) {
+  if (x.cols != weight.cols) throw std::runtime_error("reference: widths differ");
+  RefMatrix y(x.rows, weight.rows);
+  for (int64_t r = 0; r < x.rows; ++r) {
+    for (int64_t c = 0; c < weight.rows; ++c) {
+      y.at(r, c) = dot(x.row(r), weight.row(c)) + (bias != nullptr ? bias->at(0, c) : 0.0);
+    }
+  }
+  return y;
+}
+
+void add(RefMatrix& x, const RefMatrix& y) {
+  for (std::size_t i = 0; i < x.values.size(); ++i) x.values[i] += y.values[i];
+}
+
+template <class F>
+void apply(RefMatrix& x, F f) {
+  for (double& value : x.values) value = f(value);
+}
+
+RefMatrix layer_norm(RefMatrix x, const RefMatrix& weight, const RefMatrix& bias, double eps) {
+  const auto n = static_cast<double>(x.cols);
+  for (int64_t r = 0; r < x.rows; ++r) {
+    double mean = 0.0;
+    double variance = 0.0;
+    for (const double v : x.row(r)) mean += v / n;
+    for (const double v : x.row(r)) variance += (v - mean) * (v - mean) / n;
+    for (int64_t c = 0; c < x.cols; ++c) {
+      x.at(r, c) = (x.at(r, c) - mean) / std::sqrt(variance + eps) * weight.at(0, c) + bias.at(0, c);
+    }
+  }
+  return x;
+}
+
+RefMatrix rms_norm(RefMatrix x, const RefMatrix& weight, double eps) {
+  for (int64_t r = 0; r < x.rows; ++r) {
+    const double mean_square = dot(x.row(r), x.row(r)) / static_cast<double>(x.cols);
+    for (int64_t c = 0; c < x.cols; ++c) x.at(r, c) *= weight.at(0, c) / std::sqrt(mean_square + eps);
+  }
+  return x;
+}
+
+void softmax(std::span<double> x) {
+  const double top = *std::max_element(x.begin(), x.end());
+  double sum = 0.0;
+  for (double& v : x) sum += v = std::exp(v - top);
+  for (double& v : x) v /= sum;
+}
+
+/// softmax(q k^T / sqrt(d)) v per head, heads side by side in the columns. Query head h reads key head h /
+/// (n_head / n_head_kv). q [n, n_head * d], k and v [n, n_head_kv * d]. Adds the probabilities [n, n] of
+/// every head to `attention`.
+RefMatrix attend(const RefMatrix& q, const RefMatrix& k, const RefMatrix& v, int64_t n_head, bool causal,
+                 std::vector<RefMatrix>& attention) {
+  const int64_t d = q.cols / n_head;
+  const int64_t group = q.cols / k.cols;
+  const auto size = static_cast<std::size_t>(d);
+  RefMatrix context(q.rows, q.cols);
+  for (int64_t head = 0; head < n_head; ++head) {
+    const auto q_at = static_cast<std::size_t>(head * d);
+    const auto k_at = static_cast<std::size_t>(head / group * d);
+    RefMatrix probs(q.rows, k.rows);
+    for (int64_t i = 0; i < q.rows; ++i) {
+      const int64_t n_seen = causal ? i + 1 : k.rows;
+      for (int64_t j = 0; j < n_seen; ++j) {
+        probs.at(i, j) = dot(q.row(i).subspan(q_at, size), k.row(j).subspan(k_at, size)) /
+                         std::sqrt(static_cast<double>(d));
+      }
+      softmax(probs.row(i).first(static_cast<std::size_t>(n_seen)));
+      for (int64_t j = 0; j < n_seen; ++j) {
+        for (std::size_t c = 0; c < size; ++c)
+          context.row(i)[q_at + c] += probs.at(i, j) * v.row(j)[k_at + c];
+      }
+    }
+    attention.push_back(std::move(probs));
+  }
+  return context;
+}
+
+/// Indices of the n largest, ascending; the lower index wins a tie.
+std::vector<int32_t> top(std::span<const double> scores, int32_t n) {
+  std::vector<int32_t> order(scores.size());
+  std::iota(order.begin(), order.end(), 0);
+  std::stable_sort(order.begin(), order.end(), [&](int32_t a, int32_t b) {
+    return scores[static_cast<std::size_t>(a)] > scores[static_cast<std::size_t>(b)];
+  });
+  order.resize(static_cast<std::size_t>(n));
+  std::sort(order.begin(), order.end());
+  return order;
+}
+
+/// FastV: attention of the query row to each visual row, mean over heads.
+std::vector<double> fastv_scores(const std::vector<RefMatrix>& attention, const RefPrune& prune) {
+  std::vector<double> scores;
+  const auto query = prune.query_row >= 0 ? prune.query_row : static_cast<int32_t>(attention[0].rows) - 1;
+  for (const int32_t row : prune.visual_rows) {
+    double sum = 0.0;
+    for (const RefMatrix& probs : attention) sum += probs.at(query, row);
+    scores.push_back(sum / static_cast<double>(attention.size()));
+  }
+  return scores;
+}
+
+/// The rows of [0, n) that are left when of the visual rows only the kept ones stay.
+std::vector<int32_t> rows_left(int32_t n, const RefPrune& prune, std::span<const int32_t> kept) {
+  std::vector<bool> stays(static_cast<std::size_t>(n), true);
+  for (const int32_t row : prune.visual_rows) stays[static_cast<std::size_t>(row)] = false;
+  for (const int32_t j : kept)
+    stays[static_cast<std::size_t>(prune.visual_rows[static_cast<std::size_t>(j)])] = true;
+  std::vector<int32_t> rows;
+  for (int32_t row = 0; row < n; ++row) {
+    if (stays[static_cast<std::size_t>(row)]) rows.push_back(row);
+  }
+  return rows;
+}
+
+double quick_gelu(double x) { return x / (1.0 + std::exp(-1.702 * x)); }
+double gelu_erf(double x) { return 0.5 * x * (1.0 + std::erf(x / std::numbers::sqrt2)); }
+double silu(double x) { return x / (1.0 + std::exp(-x)); }
+
+}  // namespace
+
+RefMatrix ref_rows(const RefMatrix& m, std::span<const int32_t> rows) {
+  RefMatrix out(static_cast<int64_t>(rows.size()), m.cols);
+  for (std::size_t r = 0; r < rows.size(); ++r) {
+    std::ranges::copy(m.row(rows[r]), out.row(static_cast<int64_t>(r)).begin());
+  }
+  return out;
+}
+
+ReferenceLlava::File ReferenceLlava::read(const std::string& path) {
+  ggml_context* data = nullptr;
+  const std::unique_ptr<gguf_context, void (*)(gguf_context*)> gguf(
+      gguf_init_from_file(path.c_str(), {.no_alloc = false, .ctx = &data}), gguf_free);
+  const std::unique_ptr<ggml_context, void (*)(ggml_context*)> data_owner(data, ggml_free);
+  if (gguf == nullptr) throw std::runtime_error("reference: cannot read " + path);
+  File file;
+  for (int64_t i = 0; i < gguf_get_n_kv(gguf.get()); ++i) {
+    const std::string key = gguf_get_key(gguf.get(), i);
+    switch (gguf_get_kv_type(gguf.get(), i)) {
+      case GGUF_TYPE_UINT32: file.numbers[key] = gguf_get_val_u32(gguf.get(), i); break;
+      case GGUF_TYPE_FLOAT32: file.numbers[key] = static_cast<double>(gguf_get_val_f32(gguf.get(), i)); break;
+      case GGUF_TYPE_BOOL: file.numbers[key] = gguf_get_val_bool(gguf.get(), i) ? 1.0 : 0.0; break;
+      case GGUF_TYPE_STRING: file.strings[key] = gguf_get_val_str(gguf.get(), i); break;
+      default: break;
+    }
+  }
+  for (int64_t i = 0; i < gguf_get_n_tensors(gguf.get()); ++i) {
+    const ggml_tensor* t = ggml_get_tensor(data, gguf_get_tensor_name(gguf.get(), i));
+    std::vector<float> values(static_cast<std::size_t>(ggml_nelements(t)));
+    if (t->type == GGML_TYPE_F32) {
+      std::copy_n(static_cast<const float*>(t->data), values.size(), values.begin());
+    } else {
+      ggml_get_type_traits(t->type)->to_float(t->data, values.data(), ggml_nelements(t));
+    }
+    RefMatrix& matrix = file.tensors[ggml_get_name(t)];
+    matrix = RefMatrix(ggml_nelements(t) / t->ne[0], t->ne[0]);
+    std::ranges::copy(values, matrix.values.begin());
+  }
+  return file;
+}
+
+ReferenceLlava::ReferenceLlava(const std::string& text_path, const std::string& mmproj_path)
+    : text_(read(text_path)) {
+  if (!mmproj_path.empty()) mmproj_ = read(mmproj_path);
+  const auto integer = [&](const char* key) { return static_cast<int32_t>(find(text_.numbers, key)); };
+  n_layer_ = integer("llama.block_count");
+  n_head_ = integer("llama.attention.head_count");
+  n_head_kv_ = integer("llama.attention.head_count_kv");
+  n_rot_ = integer("llama.rope.dimension_count");
+  rms_eps_ = find(text_.numbers, "llama.attention.layer_norm_rms_epsilon");
+  rope_base_ = number_or(text_.numbers, "llama.rope.freq_base", 10000.0);
+  if (const auto it = text_.strings.find("llama.rope.scaling.type");
+      it != text_.strings.end() && it->second != "none") {
+    if (it->second != "linear") throw std::runtime_error("reference: rope scaling " + it->second);
+    rope_scale_ = 1.0 / find(text_.numbers, "llama.rope.scaling.factor");
+  }
+}
+
+RefFeatures ReferenceLlava::encode(std::span<const float> pixels, int32_t tower_layers) const {
+  const auto side = static_cast<int64_t>(find(mmproj_.numbers, "clip.vision.image_size"));
+  const auto patch = static_cast<int64_t>(find(mmproj_.numbers, "clip.vision.patch_size"));
+  const double eps = find(mmproj_.numbers, "clip.vision.attention.layer_norm_epsilon");
+  const RefMatrix& kernel = find(mmproj_.tensors, "v.patch_embd.weight");  // [d * 3 * patch, patch]
+  const RefMatrix& position = find(mmproj_.tensors, "v.position_embd.weight");
+  const int64_t grid = side / patch;
+  const int64_t d = position.cols;
+
+  RefMatrix x = position;  // [1 + n, d]
+  for (int64_t c = 0; c < d; ++c) x.at(0, c) += find(mmproj_.tensors, "v.class_embd").at(0, c);
+  for (int64_t token = 0; token < grid * grid; ++token) {
+    const int64_t top_px = token / grid * patch;
+    const int64_t left_px = token % grid * patch;
+    for (int64_t c = 0; c < d; ++c) {
+      for (int64_t i = 0; i < 3 * patch; ++i) {  // i = channel * patch + row in the patch
+        const int64_t from = (i / patch * side + top_px + i % patch) * side + left_px;
+        for (int64_t j = 0; j < patch; ++j) {
+          x.at(token + 1, c) += static_cast<double>(pixels[static_cast<std::size_t>(from + j)]) *
+                                kernel.at(c * 3 * patch + i, j);
+        }
+      }
+    }
+  }
+  RefFeatures out;
+  x = layer_norm(x, find(mmproj_.tensors, "v.pre_ln.weight"), find(mmproj_.tensors, "v.pre_ln.bias"), eps);
+  out.input = x;
+  const auto n_stored = static_cast<int32_t>(find(mmproj_.numbers, "clip.vision.block_count"));
+  for (int32_t block = 0; block < n_stored; ++block) {
+    x = tower_block(block, x, out.attention.emplace_back());
+    out.blocks.push_back(x);
+  }
+  std::vector<int32_t> patches(static_cast<std::size_t>(grid * grid));
+  std::iota(patches.begin(), patches.end(), 1);
+  out.selected = ref_rows(out.blocks[static_cast<std::size_t>(tower_layers - 2)], patches);
+  RefMatrix hidden =
+      linear(out.selected, find(mmproj_.tensors, "mm.0.weight"), &find(mmproj_.tensors, "mm.0.bias"));
+  apply(hidden, gelu_erf);
+  out.projected = linear(hidden, find(mmproj_.tensors, "mm.2.weight"), &find(mmproj_.tensors, "mm.2.bias"));
+  return out;
+}
+
+RefMatrix ReferenceLlava::tower_block(int32_t block, const RefMatrix& x,
+                                      std::vector<RefMatrix>& attention) const {
+  const double eps = find(mmproj_.numbers, "clip.vision.attention.layer_norm_epsilon");
+  const auto n_head = static_cast<int64_t>(find(mmproj_.numbers, "clip.vision.attention.head_count"));
+  const bool exact_gelu = number_or(mmproj_.numbers, "clip.use_gelu", 0.0) != 0.0;
+  const auto tensor = [&](const std::string& name) -> const RefMatrix& {
+    return find(mmproj_.tensors, "v.blk." + std::to_string(block) + "." + name);
+  };
+  const auto dense = [&](const RefMatrix& in, const std::string& name) {
+    return linear(in, tensor(name + ".weight"), &tensor(name + ".bias"));
+  };
+  const RefMatrix y = layer_norm(x, tensor("ln1.weight"), tensor("ln1.bias"), eps);
+  RefMatrix sum = x;
+  add(sum, dense(attend(dense(y, "attn_q"), dense(y, "attn_k"), dense(y, "attn_v"), n_head, false, attention),
+                 "attn_out"));
+  RefMatrix hidden = dense(layer_norm(sum, tensor("ln2.weight"), tensor("ln2.bias"), eps), "ffn_up");
+  apply(hidden, exact_gelu ? gelu_erf : quick_gelu);
+  add(sum, dense(hidden, "ffn_down"));
+  return sum;
+}
+
+RefMatrix ReferenceLlava::embed(std::span<const int32_t> ids, int32_t image_token,
+                                const RefMatrix& projected) const {
+  const RefMatrix& table = find(text_.tensors, "token_embd.weight");
+  RefMatrix out(static_cast<int64_t>(ids.size()), table.cols);
+  int64_t n_image = 0;
+  for (std::size_t i = 0; i < ids.size(); ++i) {
+    const auto from = ids[i] == image_token ? projected.row(n_image++) : table.row(ids[i]);
+    std::ranges::copy(from, out.row(static_cast<int64_t>(i)).begin());
+  }
+  return out;
+}
+
+/// GGUF's llama files have the rows of q and k permuted so that the rotated pairs are neighbours (2i, 2i +
+/// 1).
+void ReferenceLlava::rope(RefMatrix& x, std::span<const int32_t> positions) const {
+  const int64_t d = find(text_.tensors, "token_embd.weight").cols / n_head_;
+  for (int64_t r = 0; r < x.rows; ++r) {
+    for (int64_t head = 0; head < x.cols / d; ++head) {
+      for (int64_t i = 0; i + 1 < n_rot_; i += 2) {
+        const double angle = positions[static_cast<std::size_t>(r)] * rope_scale_ *
+                             std::pow(rope_base_, -static_cast<double>(i) / n_rot_);
+        double& a = x.at(r, head * d + i);
+        double& b = x.at(r, head * d + i + 1);
+        const double rotated = a * std::cos(angle) - b * std::sin(angle);
+        b = a * std::sin(angle) + b * std::cos(angle);
+        a = rotated;
+      }
+    }
+  }
+}
+
+RefMatrix ReferenceLlava::decoder_layer(int32_t layer, const RefMatrix& x, std::span<const int32_t> positions,
+                                        std::vector<RefMatrix>& attention) const {
+  const auto tensor = [&](const std::string& name) -> const RefMatrix& {
+    return find(text_.tensors, "blk." + std::to_string(layer) + "." + name + ".weight");
+  };
+  const RefMatrix y = rms_norm(x, tensor("attn_norm"), rms_eps_);
+  RefMatrix q = linear(y, tensor("attn_q"));
+  RefMatrix k = linear(y, tensor("attn_k"));
+  rope(q, positions);
+  rope(k, positions);
+  RefMatrix sum = x;
+  add(sum,
+      linear(attend(q, k, linear(y, tensor("attn_v")), n_head_, true, attention), tensor("attn_output")));
+  const RefMatrix z = rms_norm(sum, tensor("ffn_norm"), rms_eps_);
+  RefMatrix gate = linear(z, tensor("ffn_gate"));
+  const RefMatrix up = linear(z, tensor("ffn_up"));
+  for (std::size_t i = 0; i < gate.values.size(); ++i) gate.values[i] = silu(gate.values[i]) * up.values[i];
+  add(sum, linear(gate, tensor("ffn_down")));
+  return sum;
+}
+
+RefForward ReferenceLlava::forward(const RefMatrix& embeds, std::span<const int32_t> positions,
+                                   const std::optional<RefPrune>& prune) const {
+  RefForward out;
+  RefMatrix x = embeds;
+  std::vector<int32_t> position(positions.begin(), positions.end());
+  out.rows.resize(static_cast<std::size_t>(x.rows));
+  std::iota(out.rows.begin(), out.rows.end(), 0);
+  for (int32_t layer = 0; layer < n_layer_; ++layer) {
+    if (prune && prune->layer == layer) {
+      if (!prune->kept)
+        out.scores = fastv_scores(out.attention.at(static_cast<std::size_t>(layer - 1)), *prune);
+      out.kept = prune->kept ? *prune->kept : top(out.scores, prune->n_keep);
+      out.rows = rows_left(static_cast<int32_t>(x.rows), *prune, out.kept);
+      x = ref_rows(x, out.rows);
+      for (std::size_t r = 0; r < out.rows.size(); ++r)
+        position[r] = positions[static_cast<std::size_t>(out.rows[r])];
+    }
+    x = decoder_layer(layer, x, position, out.attention.emplace_back());
+    out.layers.push_back(x);
+  }
+  out.norm = rms_norm(x, find(text_.tensors, "output_norm.weight"), rms_eps_);
+  const bool tied = !text_.tensors.contains("output.weight");
+  out.logits = linear(out.norm, find(text_.tensors, tied ? "token_embd.weight" : "output.weight"));
+  return out;
+}
+
+std::vector<int32_t> ReferenceLlava::greedy(RefMatrix embeds, std::vector<int32_t> positions,
+                                            int32_t n_tokens, const std::optional<RefPrune>& prune) const {
+  std::optional<RefPrune> fixed = prune;
+  if (fixed && fixed->query_row < 0) fixed->query_row = static_cast<int32_t>(embeds.rows) - 1;
+  std::vector<int32_t> tokens;
+  while (static_cast<int32_t>(tokens.size()) < n_tokens) {
+    const RefForward step = forward(embeds, positions, fixed);
+    const auto last = step.logits.row(step.logits.rows - 1);
+    tokens.push_back(static_cast<int32_t>(std::max_element(last.begin(), last.end()) - last.begin()));
+    const auto next = find(text_.tensors, "token_embd.weight").row(tokens.back());
+    embeds.values.insert(embeds.values.end(), next.begin(), next.end());
+    ++embeds.rows;
+    positions.push_back(positions.back() + 1);
+  }
+  return tokens;
+}
+
+}  // namespace winnow::testing

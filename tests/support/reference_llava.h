@@ -1,0 +1,108 @@
+#pragma once
+
+// LLaVA-1.5 in plain loops and double precision, for tests: written from the published formulas, sharing no
+// code with the engine, recomputing everything at every call. CLIP (Radford et al., arXiv 2103.00020),
+// LLaVA-1.5 (Liu et al., arXiv 2310.03744), Llama (Touvron et al., arXiv 2302.13971), RoPE (Su et al., arXiv
+// 2104.09864), FastV (Chen et al., arXiv 2403.06764).
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+namespace winnow::testing {
+
+/// Row-major matrix that owns its values; a vector is one row.
+struct RefMatrix {
+  int64_t rows = 0;
+  int64_t cols = 0;
+  std::vector<double> values;
+
+  RefMatrix() = default;
+  RefMatrix(int64_t n_rows, int64_t n_cols)
+      : rows(n_rows), cols(n_cols), values(static_cast<std::size_t>(n_rows * n_cols)) {}
+  double& at(int64_t r, int64_t c) { return values[static_cast<std::size_t>(r * cols + c)]; }
+  double at(int64_t r, int64_t c) const { return values[static_cast<std::size_t>(r * cols + c)]; }
+  std::span<double> row(int64_t r) { return {values.data() + r * cols, static_cast<std::size_t>(cols)}; }
+  std::span<const double> row(int64_t r) const {
+    return {values.data() + r * cols, static_cast<std::size_t>(cols)};
+  }
+};
+
+/// The rows of `m` with the given numbers, in that order.
+RefMatrix ref_rows(const RefMatrix& m, std::span<const int32_t> rows);
+
+/// What the tower and the projector give for one image; n patches, d = tower width.
+struct RefFeatures {
+  RefMatrix input;                                // [1 + n, d] after pre_ln, [CLS] in row 0
+  std::vector<RefMatrix> blocks;                  // output of every stored block, [1 + n, d]
+  std::vector<std::vector<RefMatrix>> attention;  // [block][head], softmaxed, [1 + n, 1 + n]
+  RefMatrix selected;                             // [n, d] what the projector reads
+  RefMatrix projected;                            // [n, n_embd]
+};
+
+/// One drop of visual tokens before decoder layer `layer`. The rows to choose from are given as rows of the
+/// prompt. Which stay: `kept` when given; otherwise FastV's rule: the n_keep with the largest attention of
+/// row `query_row` in layer - 1, mean over heads, lower row first when equal.
+struct RefPrune {
+  int32_t layer = 2;
+  int32_t n_keep = 0;
+  std::vector<int32_t> visual_rows = {};
+  int32_t query_row = -1;  ///< the prompt's last row in FastV; always name it when decoding
+  std::optional<std::vector<int32_t>> kept = std::nullopt;  ///< indices into visual_rows
+};
+
+/// One forward pass over n rows; after a drop before layer K the matrices of layers >= K have n_left rows.
+struct RefForward {
+  std::vector<RefMatrix> layers;                  // output of every layer
+  std::vector<std::vector<RefMatrix>> attention;  // [layer][head], softmaxed and causal, square
+  RefMatrix norm;                                 // [n_left, n_embd]
+  RefMatrix logits;                               // [n_left, n_vocab]
+  std::vector<int32_t> rows;                      ///< [n_left] which rows of the input are left
+  std::vector<int32_t> kept;                      ///< indices into RefPrune::visual_rows, ascending
+  std::vector<double> scores;  ///< FastV's, one per visual row; empty when `kept` was given
+};
+
+class ReferenceLlava {
+ public:
+  /// Any type ggml can convert to float. Throws std::runtime_error for a missing file, tensor or key, and for
+  /// yarn scaling. An empty mmproj path: text model only.
+  ReferenceLlava(const std::string& text_path, const std::string& mmproj_path);
+
+  /// pixels: [3, image, image], normalised. Features come from the output of the last block but one of the
+  /// whole tower. `tower_layers`: blocks of the whole tower; the file stores all of them or all but the last.
+  RefFeatures encode(std::span<const float> pixels, int32_t tower_layers) const;
+
+  /// Token embeddings [n, n_embd]; the k-th id equal to image_token becomes row k of `projected`.
+  RefMatrix embed(std::span<const int32_t> ids, int32_t image_token, const RefMatrix& projected) const;
+
+  /// embeds [n, n_embd], positions [n] for RoPE. Attention is causal in row order.
+  RefForward forward(const RefMatrix& embeds, std::span<const int32_t> positions,
+                     const std::optional<RefPrune>& prune = std::nullopt) const;
+
+  /// n_tokens of greedy decoding, recomputing the whole sequence for each; new tokens go on from the last
+  /// position + 1.
+  std::vector<int32_t> greedy(RefMatrix embeds, std::vector<int32_t> positions, int32_t n_tokens,
+                              const std::optional<RefPrune>& prune = std::nullopt) const;
+
+ private:
+  struct File {
+    std::map<std::string, RefMatrix> tensors;  // [ne1 * ne2 * ne3, ne0]
+    std::map<std::string, double> numbers;
+    std::map<std::string, std::string> strings;
+  };
+  static File read(const std::string& path);
+  RefMatrix tower_block(int32_t block, const RefMatrix& x, std::vector<RefMatrix>& attention) const;
+  RefMatrix decoder_layer(int32_t layer, const RefMatrix& x, std::span<const int32_t> positions,
+                          std::vector<RefMatrix>& attention) const;
+  void rope(RefMatrix& x, std::span<const int32_t> positions) const;
+
+  File text_;
+  File mmproj_;
+  int32_t n_layer_ = 0, n_head_ = 0, n_head_kv_ = 0, n_rot_ = 0;
+  double rope_base_ = 10000.0, rope_scale_ = 1.0, rms_eps_ = 0.0;
+};
+
+}  // namespace winnow::testing
