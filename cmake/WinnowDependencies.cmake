@@ -1,4 +1,4 @@
-# Every dependency in one place. ggml and libllama: see tools/setup.sh for the three ways to get them.
+# Every dependency in one place. ggml and libllama have their own file, WinnowGgml.cmake.
 find_package(Threads REQUIRED)
 find_package(fmt REQUIRED)
 
@@ -6,15 +6,7 @@ if(NOT WINNOW_MINIMAL)
   find_package(nlohmann_json REQUIRED)
   find_package(CLI11 REQUIRED)
 
-  # A private prefix (.deps/llama) wins over the system, because setup.sh made it on purpose.
-  set(WINNOW_LLAMA_PREFIX "${PROJECT_SOURCE_DIR}/.deps/llama" CACHE PATH "Private prefix with ggml and libllama")
-  if(EXISTS "${WINNOW_LLAMA_PREFIX}/usr")
-    list(PREPEND CMAKE_PREFIX_PATH "${WINNOW_LLAMA_PREFIX}/usr")
-  endif()
-  find_package(ggml REQUIRED)
-  find_package(llama REQUIRED)
-  add_library(winnow_ggml INTERFACE)
-  target_link_libraries(winnow_ggml INTERFACE ggml::ggml llama)
+  include(WinnowGgml)
 endif()
 
 # Image files: stb_image (header only, one translation unit) and libwebp.
