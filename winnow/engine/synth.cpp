@@ -1,0 +1,347 @@
+#include "winnow/engine/synth.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <cctype>
+#include <cmath>
+#include <filesystem>
+#include <system_error>
+#include <utility>
+
+#include "winnow/base/error.h"
+#include "winnow/base/progress.h"
+#include "winnow/engine/gguf_writer.h"
+#include "winnow/engine/synth_vocab.h"
+#include "winnow/engine/synth_weights.h"
+
+namespace winnow::engine {
+namespace {
+
+// Mean and deviation of CLIP's training images, per channel (OpenAI CLIP).
+constexpr std::array<float, 3> kClipMean{0.48145466F, 0.4578275F, 0.40821073F};
+constexpr std::array<float, 3> kClipStd{0.26862954F, 0.26130258F, 0.27577711F};
+
+constexpr int64_t kPooledAbove = int64_t{64} << 20;
+
+// Gains of the matrices, std = gain / sqrt(n_in). Queries and keys of std 1.4 give pre-softmax scores of
+// std 2.
+constexpr float kQueryKeyGain = 1.4F;
+constexpr float kResidualGain = 0.5F;
+constexpr float kNormStd = 0.1F;
+constexpr float kBiasStd = 0.1F;
+constexpr float kPositionStd = 0.5F;
+
+SynthShape clip_l_336(std::string name, int32_t n_embd, int32_t n_ff, int32_t n_layer, int32_t n_head) {
+  return {.name = std::move(name),
+          .n_embd = n_embd,
+          .n_ff = n_ff,
+          .n_layer = n_layer,
+          .n_head = n_head,
+          .n_head_kv = n_head,
+          .n_vocab = 32000,
+          .n_ctx = 4096,
+          .tower_embd = 1024,
+          .tower_ff = 4096,
+          .tower_layers = 24,
+          .tower_head = 16,
+          .image_px = 336,
+          .patch_px = 14};
+}
+
+const std::vector<SynthShape>& shapes() {
+  static const std::vector<SynthShape> table = {
+      clip_l_336("llava-1.5-7b", 4096, 11008, 32, 32),
+      clip_l_336("llava-1.5-13b", 5120, 13824, 40, 40),
+      {.name = "tiny",
+       .n_embd = 256,
+       .n_ff = 512,
+       .n_layer = 4,
+       .n_head = 8,
+       .n_head_kv = 4,
+       .n_vocab = 512,
+       .n_ctx = 512,
+       .tower_embd = 64,
+       .tower_ff = 128,
+       .tower_layers = 4,
+       .tower_head = 4,
+       .image_px = 56,
+       .patch_px = 14},
+  };
+  return table;
+}
+
+/// A storage type, its name in files and on the command line, and its llama_ftype in general.file_type.
+struct TypeRow {
+  const char* name;
+  ggml_type type;
+  uint32_t file_type;
+};
+
+constexpr TypeRow kTypes[] = {
+    {"f32", GGML_TYPE_F32, 0},    {"f16", GGML_TYPE_F16, 1},    {"bf16", GGML_TYPE_BF16, 32},
+    {"q8_0", GGML_TYPE_Q8_0, 7},  {"q4_0", GGML_TYPE_Q4_0, 2},  {"q4_1", GGML_TYPE_Q4_1, 3},
+    {"q5_0", GGML_TYPE_Q5_0, 8},  {"q5_1", GGML_TYPE_Q5_1, 9},  {"q4_K", GGML_TYPE_Q4_K, 14},
+    {"q5_K", GGML_TYPE_Q5_K, 16}, {"q6_K", GGML_TYPE_Q6_K, 18},
+};
+
+const TypeRow& type_row(ggml_type type) {
+  for (const TypeRow& row : kTypes) {
+    if (row.type == type) return row;
+  }
+  fail(ErrorCode::InvalidArgument, "synth.synth_model", "unknown weight type number {}, expected one of {}",
+       static_cast<int>(type), fmt::join(synth_type_names(), ", "));
+}
+
+std::string lower(std::string text) {
+  for (char& c : text) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+  return text;
+}
+
+void check_shape(const SynthShape& s) {
+  constexpr const char* kWhere = "synth.synth_model";
+  WINNOW_CHECK(!s.name.empty() && s.name.find('/') == std::string::npos, InvalidArgument, kWhere,
+               "bad shape name, got \"{}\", expected a word without '/'", s.name);
+  const std::pair<const char*, int32_t> sizes[] = {{"n_embd", s.n_embd},       {"n_ff", s.n_ff},
+                                                   {"n_layer", s.n_layer},     {"n_head", s.n_head},
+                                                   {"n_head_kv", s.n_head_kv}, {"n_vocab", s.n_vocab},
+                                                   {"n_ctx", s.n_ctx},         {"tower_embd", s.tower_embd},
+                                                   {"tower_ff", s.tower_ff},   {"tower_head", s.tower_head},
+                                                   {"image_px", s.image_px},   {"patch_px", s.patch_px}};
+  for (const auto& [name, value] : sizes) {
+    WINNOW_CHECK(value >= 1 && value <= 1 << 20, InvalidArgument, kWhere, "bad {}, got {}, expected 1 to {}",
+                 name, value, 1 << 20);
+  }
+  WINNOW_CHECK(s.tower_layers >= 2, InvalidArgument, kWhere, "bad tower_layers, got {}, expected 2 or more",
+               s.tower_layers);
+  WINNOW_CHECK(s.n_embd % s.n_head == 0 && s.n_embd / s.n_head % 2 == 0, InvalidArgument, kWhere,
+               "n_embd {} does not split into {} heads of even size", s.n_embd, s.n_head);
+  WINNOW_CHECK(s.n_head % s.n_head_kv == 0, InvalidArgument, kWhere,
+               "n_head {} is no multiple of n_head_kv {}", s.n_head, s.n_head_kv);
+  WINNOW_CHECK(s.tower_embd % s.tower_head == 0, InvalidArgument, kWhere,
+               "tower_embd {} does not split into {} heads", s.tower_embd, s.tower_head);
+  WINNOW_CHECK(s.image_px % s.patch_px == 0, InvalidArgument, kWhere,
+               "image_px {} is no multiple of patch_px {}", s.image_px, s.patch_px);
+  WINNOW_CHECK(s.rope_scaling.empty() || s.rope_scaling == "linear" || s.rope_scaling == "yarn",
+               InvalidArgument, kWhere, "bad rope_scaling, got {}, expected linear, yarn or nothing",
+               s.rope_scaling);
+}
+
+SynthTensor matrix(std::string name, ggml_type type, int64_t n_in, int64_t n_out, float gain) {
+  return {std::move(name), type, {n_in, n_out}, 0.0F, gain / std::sqrt(static_cast<float>(n_in))};
+}
+
+SynthTensor norm_weight(std::string name, int64_t n) {
+  return {std::move(name), GGML_TYPE_F32, {n}, 1.0F, kNormStd};
+}
+
+SynthTensor bias(std::string name, int64_t n) {
+  return {std::move(name), GGML_TYPE_F32, {n}, 0.0F, kBiasStd};
+}
+
+/// What llama.cpp's default file types give the output matrix.
+ggml_type output_type(ggml_type type, int64_t n_embd) {
+  if (!ggml_is_quantized(type) || type == GGML_TYPE_Q8_0) return type;
+  return n_embd % ggml_blck_size(GGML_TYPE_Q6_K) == 0 ? GGML_TYPE_Q6_K : GGML_TYPE_Q8_0;
+}
+
+std::vector<SynthTensor> text_tensors(const SynthShape& s, ggml_type type) {
+  const ggml_type head_type = output_type(type, s.n_embd);
+  const int64_t n_kv = int64_t{s.n_embd} / s.n_head * s.n_head_kv;
+  std::vector<SynthTensor> tensors;
+  // As a head, the embeddings need the scale of output.weight; otherwise entries of order 1 as the projector
+  // gives.
+  tensors.push_back({"token_embd.weight",
+                     s.tied_output ? head_type : type,
+                     {s.n_embd, s.n_vocab},
+                     0.0F,
+                     s.tied_output ? 3.0F / std::sqrt(static_cast<float>(s.n_embd)) : 1.0F});
+  for (int32_t layer = 0; layer < s.n_layer; ++layer) {
+    const std::string blk = fmt::format("blk.{}.", layer);
+    tensors.push_back(norm_weight(blk + "attn_norm.weight", s.n_embd));
+    tensors.push_back(matrix(blk + "attn_q.weight", type, s.n_embd, s.n_embd, kQueryKeyGain));
+    tensors.push_back(matrix(blk + "attn_k.weight", type, s.n_embd, n_kv, kQueryKeyGain));
+    tensors.push_back(matrix(blk + "attn_v.weight", type, s.n_embd, n_kv, 1.0F));
+    tensors.push_back(matrix(blk + "attn_output.weight", type, s.n_embd, s.n_embd, kResidualGain));
+    tensors.push_back(norm_weight(blk + "ffn_norm.weight", s.n_embd));
+    tensors.push_back(matrix(blk + "ffn_gate.weight", type, s.n_embd, s.n_ff, 1.0F));
+    tensors.push_back(matrix(blk + "ffn_up.weight", type, s.n_embd, s.n_ff, 1.0F));
+    tensors.push_back(matrix(blk + "ffn_down.weight", type, s.n_ff, s.n_embd, kResidualGain));
+  }
+  tensors.push_back(norm_weight("output_norm.weight", s.n_embd));
+  if (!s.tied_output) tensors.push_back(matrix("output.weight", head_type, s.n_embd, s.n_vocab, 3.0F));
+  return tensors;
+}
+
+int32_t stored_blocks(const SynthShape& s) { return s.all_blocks ? s.tower_layers : s.tower_layers - 1; }
+
+std::vector<SynthTensor> mmproj_tensors(const SynthShape& s, ggml_type type) {
+  const int64_t d = s.tower_embd;
+  const int64_t side = s.image_px / s.patch_px;
+  const float patch_std =
+      1.0F / std::sqrt(3.0F * static_cast<float>(s.patch_px) * static_cast<float>(s.patch_px));
+  std::vector<SynthTensor> tensors;
+  tensors.push_back({"v.class_embd", GGML_TYPE_F32, {d}, 0.0F, kPositionStd});
+  tensors.push_back({"v.patch_embd.weight", type, {s.patch_px, s.patch_px, 3, d}, 0.0F, patch_std});
+  tensors.push_back({"v.position_embd.weight", GGML_TYPE_F32, {d, side * side + 1}, 0.0F, kPositionStd});
+  tensors.push_back(norm_weight("v.pre_ln.weight", d));
+  tensors.push_back(bias("v.pre_ln.bias", d));
+  for (int32_t block = 0; block < stored_blocks(s); ++block) {
+    const std::string blk = fmt::format("v.blk.{}.", block);
+    const auto add_linear = [&](const char* name, int64_t n_in, int64_t n_out, float gain) {
+      tensors.push_back(matrix(blk + name + ".weight", type, n_in, n_out, gain));
+      tensors.push_back(bias(blk + name + ".bias", n_out));
+    };
+    tensors.push_back(norm_weight(blk + "ln1.weight", d));
+    tensors.push_back(bias(blk + "ln1.bias", d));
+    add_linear("attn_q", d, d, kQueryKeyGain);
+    add_linear("attn_k", d, d, kQueryKeyGain);
+    add_linear("attn_v", d, d, 1.0F);
+    add_linear("attn_out", d, d, kResidualGain);
+    tensors.push_back(norm_weight(blk + "ln2.weight", d));
+    tensors.push_back(bias(blk + "ln2.bias", d));
+    add_linear("ffn_up", d, s.tower_ff, 1.0F);
+    add_linear("ffn_down", s.tower_ff, d, kResidualGain);
+  }
+  tensors.push_back(matrix("mm.0.weight", type, d, s.n_embd, 1.0F));
+  tensors.push_back(bias("mm.0.bias", s.n_embd));
+  tensors.push_back(matrix("mm.2.weight", type, s.n_embd, s.n_embd, 1.0F));
+  tensors.push_back(bias("mm.2.bias", s.n_embd));
+  return tensors;
+}
+
+void set_tokenizer(const SynthShape& s, GgufWriter& writer) {
+  const SynthVocab vocab = synth_vocab(s.n_vocab);
+  writer.set_str("tokenizer.ggml.model", "llama");
+  writer.set_str("tokenizer.ggml.pre", "default");
+  writer.set_str_array("tokenizer.ggml.tokens", vocab.tokens);
+  writer.set_f32_array("tokenizer.ggml.scores", vocab.scores);
+  writer.set_i32_array("tokenizer.ggml.token_type", vocab.types);
+  writer.set_u32("tokenizer.ggml.bos_token_id", static_cast<uint32_t>(vocab.bos));
+  writer.set_u32("tokenizer.ggml.eos_token_id", static_cast<uint32_t>(vocab.eos));
+  writer.set_u32("tokenizer.ggml.unknown_token_id", static_cast<uint32_t>(vocab.unk));
+  writer.set_bool("tokenizer.ggml.add_bos_token", true);
+  writer.set_bool("tokenizer.ggml.add_eos_token", false);
+}
+
+void set_text_metadata(const SynthShape& s, const TypeRow& type, GgufWriter& writer) {
+  const auto u32 = [&](const char* key, int32_t value) { writer.set_u32(key, static_cast<uint32_t>(value)); };
+  writer.set_str("general.architecture", "llama");
+  writer.set_str("general.type", "model");
+  writer.set_str("general.name", s.name + " (random weights)");
+  writer.set_u32("general.file_type", type.file_type);
+  writer.set_u32("general.quantization_version", GGML_QNT_VERSION);
+  u32("llama.block_count", s.n_layer);
+  u32("llama.context_length", s.n_ctx);
+  u32("llama.embedding_length", s.n_embd);
+  u32("llama.feed_forward_length", s.n_ff);
+  u32("llama.attention.head_count", s.n_head);
+  u32("llama.attention.head_count_kv", s.n_head_kv);
+  writer.set_f32("llama.attention.layer_norm_rms_epsilon", s.rms_eps);
+  u32("llama.vocab_size", s.n_vocab);
+  u32("llama.rope.dimension_count", s.n_embd / s.n_head);
+  writer.set_f32("llama.rope.freq_base", s.rope_freq_base);
+  if (!s.rope_scaling.empty()) {
+    writer.set_str("llama.rope.scaling.type", s.rope_scaling);
+    writer.set_f32("llama.rope.scaling.factor", s.rope_factor);
+    if (s.rope_original_ctx > 0) u32("llama.rope.scaling.original_context_length", s.rope_original_ctx);
+  }
+  set_tokenizer(s, writer);
+}
+
+void set_mmproj_metadata(const SynthShape& s, const TypeRow& type, GgufWriter& writer) {
+  const auto u32 = [&](const char* key, int32_t value) { writer.set_u32(key, static_cast<uint32_t>(value)); };
+  writer.set_str("general.architecture", "clip");
+  writer.set_str("general.type", "mmproj");
+  writer.set_str("general.name", s.name + " (random weights)");
+  writer.set_u32("general.file_type", type.file_type);
+  writer.set_bool("clip.has_vision_encoder", true);
+  writer.set_bool("clip.has_llava_projector", true);
+  writer.set_str("clip.projector_type", "mlp");
+  writer.set_bool("clip.use_gelu", s.use_gelu);
+  u32("clip.vision.image_size", s.image_px);
+  u32("clip.vision.patch_size", s.patch_px);
+  u32("clip.vision.embedding_length", s.tower_embd);
+  u32("clip.vision.feed_forward_length", s.tower_ff);
+  u32("clip.vision.projection_dim", s.n_embd);
+  u32("clip.vision.attention.head_count", s.tower_head);
+  u32("clip.vision.block_count", stored_blocks(s));
+  writer.set_f32("clip.vision.attention.layer_norm_epsilon", s.tower_eps);
+  writer.set_f32_array("clip.vision.image_mean", kClipMean);
+  writer.set_f32_array("clip.vision.image_std", kClipStd);
+}
+
+void write_tensors(const char* what, const std::vector<SynthTensor>& tensors, uint64_t seed,
+                   GgufWriter& writer) {
+  int64_t n_elements = 0;
+  for (const SynthTensor& tensor : tensors) {
+    writer.add_tensor(tensor.name, tensor.type, tensor.ne);
+    n_elements += tensor.n_elements();
+  }
+  writer.begin();
+  Progress progress(what, n_elements);
+  SynthWeights weights(seed, n_elements > kPooledAbove);
+  for (const SynthTensor& tensor : tensors) {
+    weights.write(tensor, writer);
+    progress.step(tensor.n_elements());
+  }
+  writer.finish();
+}
+
+}  // namespace
+
+const SynthShape& synth_shape(const std::string& name) {
+  for (const SynthShape& shape : shapes()) {
+    if (shape.name == name) return shape;
+  }
+  fail(ErrorCode::NotFound, "synth.synth_shape", "unknown shape, got {}, expected one of {}", name,
+       fmt::join(synth_shape_names(), ", "));
+}
+
+std::vector<std::string> synth_shape_names() {
+  std::vector<std::string> names;
+  for (const SynthShape& shape : shapes()) names.push_back(shape.name);
+  return names;
+}
+
+ggml_type parse_synth_type(const std::string& name) {
+  for (const TypeRow& row : kTypes) {
+    if (lower(row.name) == lower(name)) return row.type;
+  }
+  fail(ErrorCode::InvalidArgument, "synth.parse_synth_type",
+       "unknown weight type, got {}, expected one of {}", name, fmt::join(synth_type_names(), ", "));
+}
+
+std::vector<std::string> synth_type_names() {
+  std::vector<std::string> names;
+  for (const TypeRow& row : kTypes) names.emplace_back(row.name);
+  return names;
+}
+
+SynthFiles synth_model(const SynthShape& shape, ggml_type type, uint64_t seed, const std::string& out_dir) {
+  constexpr const char* kWhere = "synth.synth_model";
+  const TypeRow& text_type = type_row(type);
+  const TypeRow& mmproj_type = type_row(type == GGML_TYPE_F32 ? GGML_TYPE_F32 : GGML_TYPE_F16);
+  check_shape(shape);
+  const int64_t block = ggml_blck_size(type);
+  WINNOW_CHECK(shape.n_embd % block == 0 && shape.n_ff % block == 0, InvalidArgument, kWhere,
+               "n_embd {} and n_ff {} cannot be stored as {}, expected multiples of {}", shape.n_embd,
+               shape.n_ff, text_type.name, block);
+  const std::filesystem::path folder(out_dir);
+  const SynthFiles files{(folder / fmt::format("{}-text-{}.gguf", shape.name, text_type.name)).string(),
+                         (folder / fmt::format("{}-mmproj-{}.gguf", shape.name, mmproj_type.name)).string()};
+  GgufWriter text(files.text);
+  set_text_metadata(shape, text_type, text);
+  GgufWriter mmproj(files.mmproj);
+  set_mmproj_metadata(shape, mmproj_type, mmproj);
+
+  std::error_code error;
+  std::filesystem::create_directories(folder, error);
+  WINNOW_CHECK(!error, Io, kWhere, "cannot make the folder {}: {}", out_dir, error.message());
+  write_tensors("writing the text model", text_tensors(shape, type), seed, text);
+  write_tensors("writing the tower and projector", mmproj_tensors(shape, mmproj_type.type), seed, mmproj);
+  return files;
+}
+
+}  // namespace winnow::engine

@@ -1,0 +1,77 @@
+#pragma once
+
+// Random-weight LLaVA-1.5 GGUF pairs of real shapes, for latency and for tests: latency does not depend on
+// the weights.
+
+#include <ggml.h>
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace winnow::engine {
+
+/// Shape of a text model of the llama architecture and of its CLIP ViT and two-layer projector.
+struct SynthShape {
+  std::string name;  ///< begins the file names
+
+  int32_t n_embd = 0;
+  int32_t n_ff = 0;
+  int32_t n_layer = 0;
+  int32_t n_head = 0;
+  int32_t n_head_kv = 0;
+  int32_t n_vocab = 0;
+  int32_t n_ctx = 0;
+
+  int32_t tower_embd = 0;
+  int32_t tower_ff = 0;
+  int32_t tower_layers = 0;  ///< of the whole tower; how many of them the file holds: see all_blocks
+  int32_t tower_head = 0;
+  int32_t image_px = 0;
+  int32_t patch_px = 0;
+
+  float rope_freq_base = 10000.0F;
+  std::string rope_scaling = {};  ///< "linear", "yarn"; empty: no rope scaling keys at all
+  float rope_factor = 1.0F;       ///< context is stretched by it
+  int32_t rope_original_ctx = 0;  ///< 0: key left out
+  float rms_eps = 1e-5F;
+  bool tied_output = false;  ///< no output.weight: the head is token_embd.weight
+  float tower_eps = 1e-5F;
+  bool use_gelu = false;    ///< the tower's activation: GELU instead of quick GELU
+  bool all_blocks = false;  ///< false: the usual file without the tower's last block, which nothing reads
+};
+
+/// The shapes known by name: "llava-1.5-7b", "llava-1.5-13b", "tiny" (n_embd 256, 4 layers, grouped-query
+/// attention, 16 visual tokens; every type fits). Throws NotFound.
+const SynthShape& synth_shape(const std::string& name);
+std::vector<std::string> synth_shape_names();
+
+/// "f32", "f16", "bf16", "q8_0", "q4_0", "q4_1", "q5_0", "q5_1", "q4_K", "q5_K", "q6_K", upper or lower case.
+/// Throws InvalidArgument.
+ggml_type parse_synth_type(const std::string& name);
+std::vector<std::string> synth_type_names();
+
+struct SynthFiles {
+  std::string text;
+  std::string mmproj;
+};
+
+/// Writes `out_dir/NAME-text-TYPE.gguf` and `out_dir/NAME-mmproj-{f16,f32}.gguf` (the folder is made) and
+/// returns their paths.
+///
+/// Types as in real files: the text model's matrices have `type`, its output matrix (token_embd.weight when
+/// tied) q6_K for every quantised type but q8_0, as llama.cpp's default file types do; the mmproj's matrices
+/// are f16 whatever `type` is, f32 only for f32; norms, biases, class and position embeddings are f32.
+///
+/// Weights: normal, std gain / sqrt(n_in), with gains that keep activations of order 1 and the attention
+/// clearly not flat (pre-softmax std about 2). Deterministic for a seed; a tensor's numbers depend on seed
+/// and name only, so that files of two types or with and without the last tower block hold the same model. A
+/// file of more than 64 M weights is filled with rows picked at random from pools of 2048 instead
+/// (one pool per row length, std and type), so rows repeat, across layers as well: fine for timing, not for
+/// statistics of weights. Tokens can then share their logit too.
+///
+/// The tokenizer (SPM) has <unk> <s> </s>, the 256 bytes, "\u2581", printable ASCII and short letter groups,
+/// so it takes any text. Throws InvalidArgument (a shape that is none, rows that the type cannot store), Io.
+SynthFiles synth_model(const SynthShape& shape, ggml_type type, uint64_t seed, const std::string& out_dir);
+
+}  // namespace winnow::engine
