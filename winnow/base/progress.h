@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <string>
 #include <string_view>
 
 namespace winnow {
@@ -25,7 +26,7 @@ class Progress {
   void step(int64_t n = 1);
 
  private:
-  std::string_view what_;
+  std::string what_;  // a copy: the name is often a temporary
   int64_t total_ = 0;
   int64_t done_ = 0;
   double start_s_ = 0.0;

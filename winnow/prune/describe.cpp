@@ -3,6 +3,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <string_view>
+#include <vector>
+
+#include "winnow/prune/schedule.h"
 
 namespace winnow::prune {
 namespace {
@@ -17,6 +21,13 @@ std::string describe_stage(const MethodInfo& info) {
     case Stage::Either: return "after the tower, or before layer K if given";
   }
   return "";
+}
+
+std::string describe_position(const MethodInfo& info) {
+  const std::string own(position_policy_name(info.position));
+  const Step before_layer{{&find_method(info.name), {}}, info.default_layer, {}};
+  const std::string there(position_policy_name(default_position(before_layer)));
+  return own == there ? own : fmt::format("{}; {} before a layer", own, there);
 }
 
 constexpr std::string_view kIntroduction = R"(# Methods
@@ -57,7 +68,7 @@ std::string methods_markdown() {
   for (const Method* method : methods()) {
     const MethodInfo& info = method->info();
     text += fmt::format("| `{}` | {} | {} | {} | {} | {} |\n", info.name, describe_stage(info), info.summary,
-                        describe_needs(*method), position_policy_name(info.position), info.paper);
+                        describe_needs(*method), describe_position(info), info.paper);
   }
   text += "\n## Parameters\n\n| method | parameter | default | range | meaning |\n|---|---|---|---|---|\n";
   for (const Method* method : methods()) {
@@ -82,7 +93,7 @@ std::string methods_table() {
     line(info.name, "rule", info.summary);
     line("", "acts", describe_stage(info));
     line("", "needs", describe_needs(*method));
-    line("", "positions", position_policy_name(info.position));
+    line("", "positions", describe_position(info));
     for (const ParamSpec& spec : info.params) {
       line("", "parameter",
            fmt::format("{}={} ({}): {}", spec.name, spec.default_value, describe_range(spec), spec.help));

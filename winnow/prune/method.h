@@ -45,7 +45,7 @@ struct MethodInfo {
   Stage stage = Stage::AfterTower;
   int32_t default_layer = 2;  ///< K when the stage is BeforeLayer and nobody says
   int32_t min_layer = 0;      ///< smallest K that makes sense (1 when attention of layer K-1 is needed)
-  PositionPolicy position = PositionPolicy::Compact;  ///< the authors' own
+  PositionPolicy position = PositionPolicy::Compact;  ///< the authors' own (see default_position)
   bool keeps_all = false;                             ///< "none": no count is asked for, every token stays
   std::vector<ParamSpec> params{};
 };

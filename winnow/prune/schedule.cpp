@@ -145,6 +145,12 @@ Step make_step(std::string_view method, std::string_view keep, BudgetMode mode, 
   return step;
 }
 
+PositionPolicy default_position(const Step& step) {
+  WINNOW_ASSERT(step.use.method != nullptr);
+  const MethodInfo& info = step.use.method->info();
+  return info.stage == Stage::Either && step.layer >= 0 ? PositionPolicy::Original : info.position;
+}
+
 std::vector<int32_t> step_quotas(const Step& step, std::span<const Grid> grids,
                                  std::span<const int32_t> image_tokens, int32_t n_layer) {
   WINNOW_ASSERT(step.use.method != nullptr && grids.size() == image_tokens.size());

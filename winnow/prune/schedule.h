@@ -65,6 +65,10 @@ struct Step {
 Step make_step(std::string_view method, std::string_view keep, BudgetMode mode, int32_t layer,
                int32_t n_layer);
 
+/// The policy of a step when nobody says: the method's own; methods that act at either place (random, grid)
+/// follow their hosts, compact after the tower and original before a layer.
+PositionPolicy default_position(const Step& step);
+
 /// Tokens that each image keeps in a step: the count that the parameters fix, all of them for "none", else
 /// the budget shared by image_quotas(). grids: [n_image] as before any pruning; image_tokens: [n_image]
 /// tokens that remain before the step. Warns in the log when the budget asks for more than there are, and

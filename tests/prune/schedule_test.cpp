@@ -1,0 +1,209 @@
+#include "winnow/prune/schedule.h"
+
+#include <gtest/gtest.h>
+
+#include <string>
+
+#include "expect_error.h"
+#include "winnow/base/log.h"
+
+namespace winnow::prune {
+namespace {
+
+using Ints = std::vector<int32_t>;
+using test::expect_error;
+
+int32_t keep(const std::string& text, BudgetMode mode, int32_t n, int32_t layer, int32_t n_layer) {
+  return tokens_to_keep(parse_budget(text, mode), n, layer, n_layer);
+}
+
+TEST(BudgetTest, ParsesCountsAndPercentages) {
+  EXPECT_DOUBLE_EQ(parse_budget("144").value, 144);
+  EXPECT_FALSE(parse_budget("144").percent);
+  EXPECT_DOUBLE_EQ(parse_budget("12.5%").value, 12.5);
+  EXPECT_TRUE(parse_budget("12.5%").percent);
+  EXPECT_EQ(parse_budget("1", BudgetMode::LayerAverage).mode, BudgetMode::LayerAverage);
+  for (const char* text : {"144", "25%", "12.5%", "100%", "1"})
+    EXPECT_EQ(parse_budget(text).to_string(), text);
+  EXPECT_EQ(Budget{}.to_string(), "");
+}
+
+TEST(BudgetTest, RejectsEverythingElse) {
+  for (const char* text : {"",     "0",    "-1",     "+5",     "2.5",
+                           "2.0",  "abc",  "12a",    " 12",    "12 ",
+                           "1e3",  "0x10", "nan",    "inf",    "%",
+                           "0%",   "-5%",  "100.1%", "25%%",   "1e1%",
+                           "nan%", ".",    ".%",     "1.2.3%", "99999999999999999999"}) {
+    expect_error(ErrorCode::InvalidArgument, {std::string("'") + text + "'", "whole number", "percentage"},
+                 [&] { parse_budget(text); });
+  }
+}
+
+TEST(BudgetTest, ModeNamesRoundTrip) {
+  EXPECT_EQ(parse_budget_mode("exact"), BudgetMode::Exact);
+  EXPECT_EQ(parse_budget_mode("average"), BudgetMode::LayerAverage);
+  EXPECT_EQ(budget_mode_name(BudgetMode::LayerAverage), "average");
+  expect_error(ErrorCode::InvalidArgument, {"'mean'", "exact or average"}, [] { parse_budget_mode("mean"); });
+}
+
+TEST(TokensToKeepTest, ExactCounts) {
+  EXPECT_EQ(keep("144", BudgetMode::Exact, 576, 2, 32), 144);
+  EXPECT_EQ(keep("144", BudgetMode::Exact, 576, kAfterTower, 32), 144);
+  EXPECT_EQ(keep("600", BudgetMode::Exact, 576, 2, 32), 576);
+  EXPECT_EQ(keep("25%", BudgetMode::Exact, 576, 2, 32), 144);
+  EXPECT_EQ(keep("11.1%", BudgetMode::Exact, 576, 2, 32), 64);  // 63.936
+  EXPECT_EQ(keep("50%", BudgetMode::Exact, 5, 2, 32), 3);       // 2.5, half up
+  EXPECT_EQ(keep("10%", BudgetMode::Exact, 4, 2, 32), 1);       // 0.4, at least one
+  EXPECT_EQ(keep("100%", BudgetMode::Exact, 577, 2, 32), 577);
+}
+
+TEST(TokensToKeepTest, LayerAverageOfFastV) {
+  // (32 T - K 576) / (32 - K): K=2 gives 166.4, 98.1, 29.9; K=3 gives 152.3, 81.7, 11.0.
+  EXPECT_EQ(keep("192", BudgetMode::LayerAverage, 576, 2, 32), 166);
+  EXPECT_EQ(keep("128", BudgetMode::LayerAverage, 576, 2, 32), 98);
+  EXPECT_EQ(keep("64", BudgetMode::LayerAverage, 576, 2, 32), 30);
+  EXPECT_EQ(keep("192", BudgetMode::LayerAverage, 576, 3, 32), 152);
+  EXPECT_EQ(keep("128", BudgetMode::LayerAverage, 576, 3, 32), 82);
+  EXPECT_EQ(keep("64", BudgetMode::LayerAverage, 576, 3, 32), 11);
+  EXPECT_EQ(keep("25%", BudgetMode::LayerAverage, 576, 2, 32), 115);  // T = 144: 3456 / 30 = 115.2
+}
+
+TEST(TokensToKeepTest, LayerAverageEdges) {
+  EXPECT_EQ(keep("64", BudgetMode::LayerAverage, 576, kAfterTower, 32), 64);
+  EXPECT_EQ(keep("64", BudgetMode::LayerAverage, 576, 0, 32), 64);
+  EXPECT_EQ(keep("576", BudgetMode::LayerAverage, 576, 2, 32), 576);
+  EXPECT_EQ(keep("700", BudgetMode::LayerAverage, 576, 2, 32), 576);
+  EXPECT_EQ(keep("36", BudgetMode::LayerAverage, 576, 2, 32),
+            1);  // the first two layers alone are exactly 36
+  expect_error(ErrorCode::InvalidArgument, {"layer average, got 35", "36.0"},
+               [] { keep("35", BudgetMode::LayerAverage, 576, 2, 32); });
+}
+
+TEST(TokensToKeepTest, BadCallsAreErrors) {
+  expect_error(ErrorCode::InvalidArgument, {"0 visual tokens"},
+               [] { keep("1", BudgetMode::Exact, 0, 2, 32); });
+  expect_error(ErrorCode::InvalidArgument, {"layer 32 of 32"},
+               [] { keep("1", BudgetMode::Exact, 9, 32, 32); });
+  expect_error(ErrorCode::InvalidArgument, {"budget, got 0"}, [] { tokens_to_keep({}, 9, 2, 32); });
+}
+
+TEST(LayerAverageTest, HandWorked) {
+  EXPECT_DOUBLE_EQ(layer_average(576, 144, 2, 32), 171.0);
+  EXPECT_DOUBLE_EQ(layer_average(576, 144, kAfterTower, 32), 144.0);
+  EXPECT_DOUBLE_EQ(layer_average(576, 144, 0, 32), 144.0);
+  EXPECT_DOUBLE_EQ(layer_average(576, 576, 5, 32), 576.0);
+  EXPECT_NEAR(layer_average(576, 166, 2, 32), 192, 0.5);
+}
+
+TEST(ImageQuotasTest, HandWorked) {
+  EXPECT_EQ(image_quotas(144, Ints{576}), (Ints{144}));
+  EXPECT_EQ(image_quotas(100, Ints{576, 576}), (Ints{50, 50}));
+  EXPECT_EQ(image_quotas(101, Ints{576, 576}), (Ints{51, 50}));       // the lower image wins the tie
+  EXPECT_EQ(image_quotas(10, Ints{576, 576, 144}), (Ints{5, 4, 1}));  // 4.44, 4.44, 1.11
+  EXPECT_EQ(image_quotas(7, Ints{10, 20, 40}), (Ints{1, 2, 4}));
+  EXPECT_EQ(image_quotas(5, Ints{1000, 1, 1}), (Ints{3, 1, 1}));  // one each comes first
+  EXPECT_EQ(image_quotas(4, Ints{10, 10, 1, 1}), (Ints{1, 1, 1, 1}));
+  EXPECT_EQ(image_quotas(1, Ints{9, 9, 9}), (Ints{1, 1, 1}));
+  EXPECT_EQ(image_quotas(99, Ints{3, 4}), (Ints{3, 4}));
+  EXPECT_TRUE(image_quotas(5, {}).empty());
+  expect_error(ErrorCode::InvalidArgument, {"got 0"}, [] { image_quotas(5, Ints{3, 0}); });
+}
+
+TEST(ImageQuotasTest, AlwaysSumsUpWithinTheImages) {
+  Rng rng(11);
+  for (int round = 0; round < 2000; ++round) {
+    Ints sizes;
+    int64_t sum = 0;
+    for (uint64_t i = 0, n = 1 + rng.below(6); i < n; ++i) {
+      sizes.push_back(static_cast<int32_t>(1 + rng.below(rng.below(4) == 0 ? 3 : 600)));
+      sum += sizes.back();
+    }
+    const auto wanted = static_cast<int32_t>(rng.below(static_cast<uint64_t>(sum) + 10));
+    const Ints quotas = image_quotas(wanted, sizes);
+    int64_t total = 0;
+    for (std::size_t i = 0; i < sizes.size(); ++i) {
+      ASSERT_GE(quotas[i], 1);
+      ASSERT_LE(quotas[i], sizes[i]);
+      total += quotas[i];
+    }
+    ASSERT_EQ(total, std::clamp<int64_t>(wanted, static_cast<int64_t>(sizes.size()), sum));
+  }
+}
+
+TEST(MakeStepTest, DefaultsOfEachStage) {
+  EXPECT_EQ(make_step("fastv", "144", BudgetMode::Exact, -1, 32).layer, 2);
+  EXPECT_EQ(make_step("fastv", "144", BudgetMode::Exact, 5, 32).layer, 5);
+  EXPECT_EQ(make_step("fastervlm", "25%", BudgetMode::Exact, -1, 32).layer, kAfterTower);
+  EXPECT_EQ(make_step("random", "25%", BudgetMode::Exact, -1, 32).layer, kAfterTower);
+  EXPECT_EQ(make_step("random", "25%", BudgetMode::Exact, 2, 32).layer, 2);
+  EXPECT_EQ(make_step("random", "25%", BudgetMode::Exact, 0, 32).layer, 0);
+  const Step step = make_step("balanced:alpha=0.25", "10%", BudgetMode::LayerAverage, 3, 32);
+  EXPECT_EQ(step.use.to_string(), "balanced:alpha=0.25,importance=last_text,redundancy=last_token");
+  EXPECT_EQ(step.budget.mode, BudgetMode::LayerAverage);
+  EXPECT_EQ(step.budget.to_string(), "10%");
+}
+
+TEST(DefaultPositionTest, TheAuthorsOwnOrTheHosts) {
+  const auto policy = [](const char* method, int32_t layer) {
+    return default_position(make_step(method, "9", BudgetMode::Exact, layer, 32));
+  };
+  EXPECT_EQ(policy("fastv", -1), PositionPolicy::Original);
+  EXPECT_EQ(policy("fastervlm", -1), PositionPolicy::Compact);
+  EXPECT_EQ(policy("random", -1), PositionPolicy::Compact);
+  EXPECT_EQ(policy("random", 2), PositionPolicy::Original);
+}
+
+TEST(MakeStepTest, LayersAreChecked) {
+  const auto at = [](const char* method, int32_t layer, int32_t n_layer) {
+    return [=] { make_step(method, "9", BudgetMode::Exact, layer, n_layer); };
+  };
+  expect_error(ErrorCode::InvalidArgument, {"fastv", "got 0", "1 to 31"}, at("fastv", 0, 32));
+  expect_error(ErrorCode::InvalidArgument, {"fastv", "got 32", "1 to 31"}, at("fastv", 32, 32));
+  expect_error(ErrorCode::InvalidArgument, {"fastv", "got 2", "2 layers"}, at("fastv", -1, 2));
+  expect_error(ErrorCode::InvalidArgument, {"random", "got 32"}, at("random", 32, 32));
+  expect_error(ErrorCode::InvalidArgument, {"fastervlm", "after the tower"}, at("fastervlm", 2, 32));
+}
+
+TEST(MakeStepTest, TheCountMayOnlyBeMissingWhereItIsKnown) {
+  EXPECT_EQ(make_step("none", "", BudgetMode::Exact, -1, 32).budget.to_string(), "100%");
+  EXPECT_EQ(make_step("none", "144", BudgetMode::Exact, -1, 32).budget.to_string(), "100%");
+  EXPECT_EQ(make_step("pooling:window=2x2", "", BudgetMode::Exact, -1, 32).budget.to_string(), "");
+  expect_error(ErrorCode::InvalidArgument, {"random", "nothing"},
+               [] { make_step("random", "", BudgetMode::Exact, -1, 32); });
+  expect_error(ErrorCode::InvalidArgument, {"pooling", "nothing"},
+               [] { make_step("pooling", "", BudgetMode::Exact, -1, 32); });
+  expect_error(ErrorCode::NotFound, {"fastw"}, [] { make_step("fastw", "9", BudgetMode::Exact, -1, 32); });
+}
+
+Ints quotas(const char* method, const char* keep_text, const std::vector<Grid>& grids) {
+  Ints sizes;
+  for (const Grid& grid : grids) sizes.push_back(grid.size());
+  return step_quotas(make_step(method, keep_text, BudgetMode::Exact, -1, 32), grids, sizes, 32);
+}
+
+TEST(StepQuotasTest, BudgetParametersOrEverything) {
+  EXPECT_EQ(quotas("random", "100", {{24, 24}, {24, 24}}), (Ints{50, 50}));
+  EXPECT_EQ(quotas("none", "", {{24, 24}, {5, 7}}), (Ints{576, 35}));
+  EXPECT_EQ(quotas("pooling:window=2x2", "", {{24, 24}, {5, 7}}), (Ints{144, 12}));
+  EXPECT_EQ(quotas("pooling:window=2x2", "156", {{24, 24}, {5, 7}}), (Ints{144, 12}));
+  EXPECT_EQ(quotas("pooling:window=2x2", "25%", {{24, 24}}), (Ints{144}));
+  expect_error(ErrorCode::InvalidArgument, {"pooling:window=2x2", "got 64", "expected 144"}, [] {
+    quotas("pooling:window=2x2", "64", {{24, 24}});
+  });
+  EXPECT_TRUE(quotas("random", "100", {}).empty());
+}
+
+TEST(StepQuotasTest, SaysWhenThereAreFewerTokensThanAsked) {
+  std::string warning;
+  set_log_sink([&](LogLevel level, std::string_view text) {
+    if (level == LogLevel::Warning) warning = text;
+  });
+  EXPECT_EQ(quotas("random", "36", {{6, 6}}), (Ints{36}));
+  EXPECT_EQ(warning, "");
+  EXPECT_EQ(quotas("random", "40", {{6, 6}}), (Ints{36}));
+  EXPECT_EQ(warning, "36 visual tokens are fewer than the 40 to keep: all are kept");
+  set_log_sink(nullptr);
+}
+
+}  // namespace
+}  // namespace winnow::prune

@@ -1,0 +1,15 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+namespace winnow {
+
+/// Largest resident memory of this process so far, bytes.
+int64_t peak_rss_bytes();
+/// Absolute path of the running program; empty if the system does not tell.
+std::string program_path();
+/// Brand string of the processor ("AMD EPYC ..."); "unknown" if the system does not tell.
+std::string processor_name();
+
+}  // namespace winnow
