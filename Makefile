@@ -1,0 +1,72 @@
+# The short way to everything; CMake presets do the work. `make build` needs nothing but a Debian system and root the
+# first time (tools/setup.sh says what it does), later neither root nor network.
+
+JOBS ?= $(shell nproc)
+MAKEFLAGS += --no-print-directory
+export GTEST_BRIEF = 1
+CTEST = ctest --output-on-failure --no-tests=error --timeout 600
+
+.PHONY: build test asan minimal demo bench lint format clean setup
+.DEFAULT_GOAL := build
+
+setup:
+	@tools/setup.sh
+
+# $(call compile,PRESET)
+define compile
+	@echo "== $(1): configure and build, $(JOBS) jobs"
+	@cmake --preset $(1) > build/$(1).log 2>&1 || { cat build/$(1).log; exit 1; }
+	@grep -A3 '^-- Winnow' build/$(1).log | sed '/^-- Configuring/,$$d'
+	@cmake --build --preset $(1) -j $(JOBS)
+endef
+
+build: setup
+	@mkdir -p build
+	$(call compile,release)
+	@echo "== build/release/bin/winnow is ready"
+
+# Everything a change has to pass. The release build first: it finds most failures fastest.
+test: build
+	@echo "== release: tests"
+	@$(CTEST) --test-dir build/release
+	$(MAKE) minimal
+	$(MAKE) asan
+	@echo "== all tests passed (release, minimal, asan)"
+
+# base and prune alone: no ggml, no image library.
+minimal: setup
+	@mkdir -p build
+	$(call compile,minimal)
+	@echo "== minimal: tests"
+	@$(CTEST) --test-dir build/minimal
+
+# Every test under the address and undefined-behaviour sanitizers.
+asan: setup
+	@mkdir -p build
+	$(call compile,asan)
+	@echo "== asan: tests"
+	@$(CTEST) --test-dir build/asan -LE 'lint|install'
+
+demo: build
+	@tools/demo.sh
+
+# Micro-benchmarks of prune; end-to-end latency is `winnow bench`.
+bench: setup
+	@mkdir -p build
+	@cmake --preset release -DWINNOW_BENCH=ON > build/bench.log 2>&1 || { cat build/bench.log; exit 1; }
+	@cmake --build --preset release -j $(JOBS)
+	@for program in build/release/bin/*_bench; do echo "== $$program"; $$program || exit 1; done
+
+lint:
+	@tools/setup.sh --dev
+	@python3 tools/check_layers.py
+	@python3 tools/check_text.py
+	@git ls-files -z '*.h' '*.cpp' | xargs -0 clang-format --dry-run -Werror
+	@mkdir -p build
+	$(call compile,tidy)
+
+format:
+	@git ls-files -z '*.h' '*.cpp' | xargs -0 clang-format -i
+
+clean:
+	rm -rf build
