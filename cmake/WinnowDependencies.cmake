@@ -9,12 +9,13 @@ if(NOT WINNOW_MINIMAL)
   include(WinnowGgml)
 endif()
 
-# Image files: stb_image (header only, one translation unit) and libwebp.
+# Image files: one library for each format but BMP.
 if(NOT WINNOW_MINIMAL)
   find_package(PkgConfig REQUIRED)
+  find_package(JPEG REQUIRED)
+  find_package(PNG REQUIRED)
+  find_package(GIF 5 REQUIRED)
   pkg_check_modules(WEBP REQUIRED IMPORTED_TARGET libwebp libwebpdemux)
-  find_path(STB_INCLUDE_DIR stb_image.h PATH_SUFFIXES stb REQUIRED)
   add_library(winnow_image_libs INTERFACE)
-  target_include_directories(winnow_image_libs SYSTEM INTERFACE "${STB_INCLUDE_DIR}")
-  target_link_libraries(winnow_image_libs INTERFACE PkgConfig::WEBP)
+  target_link_libraries(winnow_image_libs INTERFACE JPEG::JPEG PNG::PNG GIF::GIF PkgConfig::WEBP)
 endif()

@@ -18,13 +18,16 @@ struct Image {
 };
 
 struct ImageLimits {
-  int64_t max_pixels = 100'000'000;   ///< width * height, checked from the header before anything is allocated
+  int64_t max_pixels = 100'000'000;  ///< width * height, checked from the header before anything is allocated
+  int64_t max_side_px = 1'000'000;   ///< longer side; keeps the work for a 1 x N picture bounded
   int64_t max_file_bytes = 512 << 20;
 };
 
-/// Decodes JPEG, PNG (8/16 bit, grey, alpha, palette), BMP, GIF (first frame) or WebP as PIL's convert("RGB") does (alpha is
-/// dropped, not blended), and turns it upright by its EXIF orientation. Throws Unsupported (not an image Winnow knows),
-/// Corrupt (truncated, zero-sized), InvalidArgument (over the limits).
+/// Decodes JPEG, PNG (8/16 bit, grey, alpha, palette), BMP, GIF (first frame) or WebP (first frame) as PIL's
+/// convert("RGB") does (alpha is dropped, not blended), and turns it upright by its EXIF orientation. 16-bit
+/// samples keep their high byte, also for grey PNG, where PIL clips. A file cut off anywhere is an error,
+/// even where its pixels are all there. Throws Unsupported (not an image Winnow knows), Corrupt (truncated,
+/// zero-sized), InvalidArgument (over the limits).
 Image decode_image(std::span<const uint8_t> bytes, const ImageLimits& limits = {});
 /// The same from a file; the path is part of every message. Throws Io / NotFound as well.
 Image load_image(const std::string& path, const ImageLimits& limits = {});
@@ -40,14 +43,15 @@ enum class ImageFit {
 ImageFit parse_image_fit(const std::string& name);
 
 struct ImageSpec {
-  int32_t size_px = 0;            ///< the tower's input is size_px x size_px
-  std::array<float, 3> mean{};    ///< per channel, of values in 0..1
+  int32_t size_px = 0;          ///< the tower's input is size_px x size_px
+  std::array<float, 3> mean{};  ///< per channel, of values in 0..1
   std::array<float, 3> std{};
   ImageFit fit = ImageFit::Pad;
 };
 
-/// Where the tower's input came from: input pixel (x, y) shows the source at (left + x * scale_x, top + y * scale_y); outside the
-/// source it is padding. For drawing kept tokens back on the picture.
+/// Where the tower's input came from: the point (x, y) of the input shows the source at (left + x * scale_x,
+/// top + y * scale_y), both with (0, 0) at the top left corner of the first pixel; outside the source it is
+/// padding. For drawing kept tokens back on the picture.
 struct ImageMap {
   double left = 0.0, top = 0.0, scale_x = 1.0, scale_y = 1.0;
 };
@@ -59,12 +63,16 @@ struct Pixels {
 };
 
 /// PIL's bicubic (a = -0.5, antialiased, 8-bit fixed point) so that results equal Pillow's to the bit.
+/// Throws InvalidArgument for an empty image or size.
 Image resize_bicubic(const Image& image, int32_t width, int32_t height);
 
 /// Image -> what the tower reads. Throws InvalidArgument for an empty image or spec.
 Pixels preprocess(const Image& image, const ImageSpec& spec);
 
-/// The picture with every token's patch that is not in `kept` (indices into the rows x cols grid) dimmed.
-Image draw_kept(const Image& image, const Pixels& pixels, int32_t rows, int32_t cols, std::span<const int32_t> kept);
+/// The picture with everything dimmed but the patches in `kept` (indices into the row-major rows x cols grid
+/// that covers the tower's input); what the tower never saw is dimmed too. Throws InvalidArgument for an
+/// index outside the grid.
+Image draw_kept(const Image& image, const Pixels& pixels, int32_t rows, int32_t cols,
+                std::span<const int32_t> kept);
 
 }  // namespace winnow::engine
