@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <map>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -14,21 +15,27 @@ struct Tensor {
   std::vector<int32_t> i32;
 };
 
-/// The tensors of one safetensors file by name (https://github.com/huggingface/safetensors: 8-byte little-endian header
-/// length, JSON header, data). Only F32 and I32 are written; F16, BF16, F64 and I64 are converted when read.
+/// The tensors of one safetensors file by name (https://github.com/huggingface/safetensors: 8-byte
+/// little-endian header length, JSON header, data). Only F32 and I32 are written; F16, BF16 and F64 (to f32),
+/// U8 and I64 (to i32) are converted when read.
 struct TensorFile {
   std::map<std::string, Tensor> tensors;
   std::map<std::string, std::string> metadata;
 
+  /// Throw InvalidArgument for data that does not fill the shape and for a name that is taken.
   void add_f32(const std::string& name, std::vector<int64_t> shape, std::vector<float> data);
   void add_i32(const std::string& name, std::vector<int64_t> shape, std::vector<int32_t> data);
   /// Throws NotFound.
   const Tensor& at(const std::string& name) const;
 };
 
-/// Throws Io, Corrupt (header, offsets, sizes that do not fit), Unsupported (a type).
+/// The tensors in a file's bytes; `name` is for messages. Throws Corrupt (header, offsets, sizes that do not
+/// fit), Unsupported (a type, an I64 value beyond 32 bits).
+TensorFile parse_safetensors(std::span<const uint8_t> bytes, const std::string& name);
+/// The same from a file. Throws NotFound, Io as well.
 TensorFile read_safetensors(const std::string& path);
-/// Throws Io. Written to a temporary name beside `path` and renamed, so a reader never sees half a file.
+/// Throws Io, InvalidArgument (a name that is not UTF-8). Written to a temporary name beside `path` and
+/// renamed, so a reader never sees half a file.
 void write_safetensors(const TensorFile& file, const std::string& path);
 
 }  // namespace winnow::record
