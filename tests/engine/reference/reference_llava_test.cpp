@@ -29,8 +29,7 @@ const ReferenceLlava& model() {
 }
 
 /// max |a - b| / max(1, max |b|); infinite when the sizes differ or a value is no number.
-double worst_error(const RefMatrix& actual, const std::string& name) {
-  const std::vector<float>& expected = results().at(name).f32;
+double worst_error(const RefMatrix& actual, const std::vector<float>& expected) {
   if (actual.values.size() != expected.size()) return INFINITY;
   double scale = 1.0;
   double worst = 0.0;
@@ -41,6 +40,10 @@ double worst_error(const RefMatrix& actual, const std::string& name) {
     worst = std::max(worst, difference);
   }
   return worst / scale;
+}
+
+double worst_error(const RefMatrix& actual, const std::string& name) {
+  return worst_error(actual, results().at(name).f32);
 }
 
 std::vector<int32_t> range(int32_t first, int32_t n) {
@@ -94,6 +97,16 @@ TEST(ReferenceLlava, GreedyEqualsHuggingFace) {
   const RefMatrix embeds = prompt();
   EXPECT_EQ(model().greedy(embeds, range(0, static_cast<int32_t>(embeds.rows)), 8),
             results().at("greedy").i32);
+}
+
+TEST(ReferenceLlava, SecondImageGivesItsLogitsAndAnswer) {
+  const record::TensorFile second = record::read_safetensors(kData + "resize.safetensors");
+  const RefFeatures features = model().encode(second.at("pixel_values").f32, kTowerLayers);
+  const RefMatrix embeds = model().embed(second.at("input_ids").i32, kImageToken, features.projected);
+  const std::vector<int32_t> positions = range(0, static_cast<int32_t>(embeds.rows));
+  const RefMatrix logits = model().forward(embeds, positions).logits;
+  EXPECT_LE(worst_error(logits, second.at("logits").f32), kTolerance);
+  EXPECT_EQ(model().greedy(embeds, positions, 8), second.at("greedy").i32);
 }
 
 TEST(ReferenceLlava, AttentionRowsAreCausalAndSumToOne) {
