@@ -1,0 +1,64 @@
+#pragma once
+
+// Groups of options that several commands share.
+
+#include <CLI/CLI.hpp>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "winnow/engine/session.h"
+
+namespace winnow::cli {
+
+/// Which model, on what, how.
+struct ModelArguments {
+  std::string text;
+  std::string mmproj;
+  std::string device = "auto";
+  std::string tower_type = "auto";
+  int32_t tower_blocks = 0;
+  bool f32 = false;
+  int32_t threads = 0;
+  int32_t context = 0;
+  int32_t batch = 0;
+  std::string kv_type = "f16";
+  std::string flash = "auto";
+
+  void add_to(CLI::App& command);
+  /// Paths filled in with the built-in model when -m was not given. Throws InvalidArgument, NotFound.
+  engine::ModelOptions model_options() const;
+  engine::SessionOptions session_options() const;
+};
+
+/// Which tokens stay.
+struct PruneArguments {
+  std::string method = "none";
+  std::string keep;
+  std::string budget = "exact";
+  std::string position;
+  std::optional<int32_t> layer;
+  uint64_t seed = 0;
+
+  void add_to(CLI::App& command);
+  engine::PruneOptions options(int32_t n_layer) const;
+};
+
+/// Images of one prompt.
+struct ImageArguments {
+  std::vector<std::string> paths;
+  std::string fit = "pad";
+  int64_t max_pixels = engine::ImageLimits{}.max_pixels;
+
+  void add_to(CLI::App& command);
+  std::vector<engine::Image> load() const;
+};
+
+/// Folder of the built-in model. Throws NotFound and says where it looked.
+std::string builtin_model_folder();
+
+/// "cpu: AMD EPYC ...", "Vulkan0: ...": what computes.
+std::string backend_text(const engine::Model& model);
+
+}  // namespace winnow::cli

@@ -1,0 +1,79 @@
+// winnow inspect: what a model file holds.
+
+#include <fmt/format.h>
+#include <gguf.h>
+
+#include <cstdio>
+#include <map>
+
+#include "winnow/cli/command.h"
+#include "winnow/engine/decoder/llama.h"
+#include "winnow/engine/projector/mlp.h"
+#include "winnow/engine/vision/clip.h"
+
+namespace winnow::cli {
+namespace {
+
+/// What Winnow would run, or why it would not.
+std::string verdict(const engine::GgufFile& file) {
+  try {
+    if (file.text_or("general.architecture", "") == "clip") {
+      const auto clip = engine::read_clip_config(file);
+      const auto mlp = engine::read_mlp_config(file, clip.n_embd);
+      engine::check_tensors(file, engine::clip_tensors(clip));
+      engine::check_tensors(file, engine::mlp_tensors(mlp));
+      return fmt::format(
+          "CLIP tower, {} of {} stored blocks are run, {} px in patches of {}: {} visual tokens of width {} "
+          "-> {}",
+          clip.n_layer, clip.n_layer_stored, clip.image_size_px, clip.patch_size_px, clip.n_patch(),
+          clip.n_embd, mlp.n_out);
+    }
+    const auto llama = engine::read_llama_config(file);
+    engine::check_tensors(file, engine::llama_tensors(llama));
+    return fmt::format(
+        "Llama decoder, {} layers of width {}, {} heads ({} for keys), {} tokens, context {}{}",
+        llama.n_layer, llama.n_embd, llama.n_head, llama.n_head_kv, llama.n_vocab, llama.n_ctx,
+        llama.tied ? ", tied output" : "");
+  } catch (const std::exception& error) {
+    return fmt::format("Winnow cannot run this file: {}", error.what());
+  }
+}
+
+int inspect(const std::string& path, bool tensors) {
+  const engine::GgufFile file(path);
+  fmt::print("{}\n{}\n\nmetadata\n", path, verdict(file));
+  for (int64_t i = 0; i < gguf_get_n_kv(file.meta()); ++i) {
+    fmt::print("  {:<48} {}\n", gguf_get_key(file.meta(), i), file.describe(i));
+  }
+  std::map<std::string, std::pair<int64_t, double>> by_type;
+  for (const engine::GgufTensor& t : file.tensors()) {
+    auto& [count, bytes] = by_type[ggml_type_name(t.type)];
+    ++count;
+    bytes += static_cast<double>(t.bytes);
+  }
+  fmt::print("\n{} tensors\n", file.tensors().size());
+  for (const auto& [type, sum] : by_type) {
+    fmt::print("  {:<8} {:>5} tensors {:>10.2f} MB\n", type, sum.first, sum.second / 1e6);
+  }
+  if (tensors) {
+    fmt::print("\n");
+    for (const engine::GgufTensor& t : file.tensors()) {
+      fmt::print("  {:<40} {:<6} {}\n", t.name, ggml_type_name(t.type), t.shape());
+    }
+  }
+  return 0;
+}
+
+}  // namespace
+
+void add_inspect(CLI::App& app, Action& action) {
+  auto path = std::make_shared<std::string>();
+  auto tensors = std::make_shared<bool>(false);
+  CLI::App& command = *app.add_subcommand("inspect", "Show what a GGUF file holds");
+  command.add_option("file", *path, "GGUF file")->required();
+  command.add_flag("--tensors", *tensors, "List every tensor");
+  command.callback(
+      [path, tensors, &action] { action = [path, tensors] { return inspect(*path, *tensors); }; });
+}
+
+}  // namespace winnow::cli

@@ -1,0 +1,42 @@
+// winnow synth: a random-weight model of a real shape (latency does not depend on weights).
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <cstdio>
+
+#include "winnow/cli/command.h"
+#include "winnow/engine/synth.h"
+
+namespace winnow::cli {
+namespace {
+
+struct SynthArguments {
+  std::string like;
+  std::string type = "q4_0";
+  std::string out;
+  uint64_t seed = 0;
+};
+
+}  // namespace
+
+void add_synth(CLI::App& app, Action& action) {
+  auto args = std::make_shared<SynthArguments>();
+  CLI::App& command = *app.add_subcommand("synth", "Write a random-weight GGUF pair of a real shape");
+  command.add_option("--like", args->like, fmt::format("{}", fmt::join(engine::synth_shape_names(), ", ")))
+      ->required();
+  command.add_option("--type", args->type, fmt::format("{}", fmt::join(engine::synth_type_names(), ", ")))
+      ->capture_default_str();
+  command.add_option("-o,--out", args->out, "Folder")->required();
+  command.add_option("--seed", args->seed, "Seed of the weights")->capture_default_str();
+  command.callback([args, &action] {
+    action = [args] {
+      const auto files = engine::synth_model(engine::synth_shape(args->like),
+                                             engine::parse_synth_type(args->type), args->seed, args->out);
+      fmt::print("{}\n{}\n", files.text, files.mmproj);
+      return 0;
+    };
+  });
+}
+
+}  // namespace winnow::cli

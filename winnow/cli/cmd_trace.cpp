@@ -1,0 +1,153 @@
+// winnow trace: every named tensor and kept set of one forward pass, as safetensors.
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <fstream>
+#include <sstream>
+
+#include "winnow/base/error.h"
+#include "winnow/cli/arguments.h"
+#include "winnow/cli/command.h"
+#include "winnow/engine/generate.h"
+#include "winnow/record/safetensors.h"
+
+namespace winnow::cli {
+namespace {
+
+struct TraceArguments {
+  ModelArguments model;
+  PruneArguments prune;
+  ImageArguments images;
+  std::string ids_path;
+  int32_t image_token = -1;
+  std::string prompt;
+  std::string prompt_template;
+  std::string out;
+  int32_t n_greedy = 0;
+};
+
+std::vector<int32_t> read_ids(const std::string& path) {
+  std::ifstream file(path);
+  WINNOW_CHECK(file.good(), NotFound, "cli.trace", "{}: cannot read the token ids", path);
+  std::vector<int32_t> ids;
+  for (std::string word; file >> word;) {
+    const bool digits = !word.empty() && word.size() <= 9 && std::all_of(word.begin(), word.end(), ::isdigit);
+    WINNOW_CHECK(digits, InvalidArgument, "cli.trace", "{}: token id {}, got '{}', expected a number", path,
+                 ids.size(), word);
+    ids.push_back(std::stoi(word));
+  }
+  return ids;
+}
+
+/// Later runs of a name (several pictures, decoding) get a suffix: "vis.0.out", "vis.0.out#1".
+void add_unique(record::TensorFile& file, std::string_view name, std::span<const int64_t> shape,
+                std::span<const float> values) {
+  std::string unique(name);
+  for (int32_t i = 1; file.tensors.count(unique) > 0; ++i) unique = fmt::format("{}#{}", name, i);
+  file.add_f32(unique, {shape.begin(), shape.end()}, {values.begin(), values.end()});
+}
+
+/// prune.S.kept, prune.S.scores and, for merges, the plan as compressed rows. Images of one step follow each
+/// other; indices count the original visual tokens of all images.
+void add_steps(record::TensorFile& file, const engine::PrefillResult& prefill, int32_t tokens_per_image) {
+  std::size_t i = 0;
+  for (int32_t step = 0; i < prefill.steps.size(); ++step) {
+    std::vector<int32_t> kept;
+    std::vector<float> scores;
+    bool selection = true;
+    const engine::StepResult& head = prefill.steps[i];
+    for (int32_t image = 0; i < prefill.steps.size() && prefill.steps[i].image == image; ++i, ++image) {
+      const engine::StepResult& s = prefill.steps[i];
+      selection = selection && s.plan.is_selection();
+      for (const int32_t token : s.kept) kept.push_back(image * tokens_per_image + token);
+      scores.insert(scores.end(), s.scores.begin(), s.scores.end());
+    }
+    const std::string prefix = fmt::format("prune.{}.", step);
+    if (selection) file.add_i32(prefix + "kept", {static_cast<int64_t>(kept.size())}, kept);
+    if (!scores.empty()) file.add_f32(prefix + "scores", {static_cast<int64_t>(scores.size())}, scores);
+    if (!selection) {
+      const prune::Plan& plan = head.plan;
+      file.add_i32(prefix + "offsets", {static_cast<int64_t>(plan.offsets.size())}, plan.offsets);
+      file.add_i32(prefix + "index", {static_cast<int64_t>(plan.index.size())}, plan.index);
+      file.add_f32(prefix + "weight", {static_cast<int64_t>(plan.weight.size())}, plan.weight);
+    }
+    file.metadata[prefix + "method"] = head.method;
+    file.metadata[prefix + "layer"] = std::to_string(head.layer);
+  }
+}
+
+engine::Prompt make_prompt(const TraceArguments& args, const engine::Model& model, int32_t n_images,
+                           record::TensorFile& file) {
+  if (args.ids_path.empty()) {
+    const auto form = engine::choose_template(args.prompt_template, model.text_file(), model.tokenizer());
+    return engine::make_turn(form, args.prompt, n_images, true, model.tokenizer());
+  }
+  WINNOW_CHECK(args.image_token >= 0, InvalidArgument, "cli.trace", "--ids needs --image-token ID");
+  const std::vector<int32_t> ids = read_ids(args.ids_path);
+  file.add_i32("input_ids", {1, static_cast<int64_t>(ids.size())}, ids);
+  return engine::prompt_from_ids(ids, args.image_token, model.clip().n_patch(), n_images);
+}
+
+int trace(const TraceArguments& args) {
+  WINNOW_CHECK(args.ids_path.empty() != args.prompt.empty(), InvalidArgument, "cli.trace",
+               "expected either --ids FILE or -p TEXT");
+  const auto model_options = args.model.model_options();
+  const std::vector<engine::Image> pictures = args.images.load();
+  const auto fit = engine::parse_image_fit(args.images.fit);
+  const auto model = engine::Model::load(model_options);
+  engine::Session session(model, args.model.session_options());
+  const engine::PruneOptions options = args.prune.options(model->llama().n_layer);
+
+  record::TensorFile file;
+  session.set_observer([&](std::string_view name, std::span<const int64_t> shape,
+                           std::span<const float> values) { add_unique(file, name, shape, values); });
+  const auto n_images = static_cast<int32_t>(pictures.size());
+  const engine::Prompt prompt = make_prompt(args, *model, n_images, file);
+  std::vector<engine::EncodedImage> images;
+  for (const auto& picture : pictures) {
+    images.push_back(session.encode(picture, fit, engine::Session::tower_request(options)));
+  }
+  std::vector<const engine::EncodedImage*> refs;
+  for (const auto& image : images) refs.push_back(&image);
+  const engine::PrefillResult prefill = session.prefill(prompt, refs, options, args.n_greedy, true);
+  session.set_observer({});
+  add_steps(file, prefill, model->clip().n_patch());
+  if (args.n_greedy > 0) {
+    const auto n_vocab = static_cast<int64_t>(model->llama().n_vocab);
+    std::vector<int32_t> greedy;
+    std::vector<float> logits(prefill.logits.end() - n_vocab, prefill.logits.end());
+    engine::Sampler sampler({});
+    while (true) {
+      greedy.push_back(sampler.pick(logits));
+      if (static_cast<int32_t>(greedy.size()) == args.n_greedy) break;
+      logits = session.decode(greedy.back());
+    }
+    file.add_i32("greedy", {static_cast<int64_t>(greedy.size())}, greedy);
+  }
+  record::write_safetensors(file, args.out);
+  fmt::print("{}: {} tensors\n", args.out, file.tensors.size());
+  return 0;
+}
+
+}  // namespace
+
+void add_trace(CLI::App& app, Action& action) {
+  auto args = std::make_shared<TraceArguments>();
+  CLI::App& command =
+      *app.add_subcommand("trace", "Write every named tensor of one forward pass as safetensors");
+  args->images.add_to(command);
+  command.add_option("--ids", args->ids_path,
+                     "File of token ids; runs of the image token stand for pictures");
+  command.add_option("--image-token", args->image_token, "The image token of --ids");
+  command.add_option("-p,--prompt", args->prompt, "Question, instead of --ids");
+  command.add_option("--template", args->prompt_template, "As in 'winnow run'");
+  args->prune.add_to(command);
+  command.add_option("--greedy", args->n_greedy, "Also generate this many tokens (tensor 'greedy')")
+      ->check(CLI::Range(0, 4096));
+  command.add_option("-o,--out", args->out, "File to write")->required();
+  args->model.add_to(command);
+  command.callback([args, &action] { action = [args] { return trace(*args); }; });
+}
+
+}  // namespace winnow::cli

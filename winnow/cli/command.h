@@ -1,0 +1,19 @@
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <functional>
+
+namespace winnow::cli {
+
+/// What the chosen subcommand does; returns the exit status.
+using Action = std::function<int()>;
+
+// Each adds one subcommand with its options and sets `action` when the user calls it.
+void add_run(CLI::App& app, Action& action);
+void add_trace(CLI::App& app, Action& action);
+void add_bench(CLI::App& app, Action& action);
+void add_methods(CLI::App& app, Action& action);
+void add_inspect(CLI::App& app, Action& action);
+void add_synth(CLI::App& app, Action& action);
+
+}  // namespace winnow::cli

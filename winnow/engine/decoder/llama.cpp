@@ -1,0 +1,339 @@
+// Llama forward pass: x + attention(RMSNorm(x)), x + SwiGLU(RMSNorm(x)). GGUF stores q and k with their
+// rotary pairs next to each other, so RoPE is ggml's "normal" mode; that equals transformers' rotate-half on
+// the unpermuted weights.
+
+#include "winnow/engine/decoder/llama.h"
+
+#include <cmath>
+#include <limits>
+#include <map>
+#include <memory>
+#include <numeric>
+
+#include "winnow/base/error.h"
+
+namespace winnow::engine {
+namespace {
+
+constexpr const char* kWhere = "engine.llama";
+
+RopeConfig read_rope(const GgufFile& file, int32_t d_head, int32_t n_ctx) {
+  RopeConfig rope;
+  rope.n_dims = static_cast<int32_t>(file.integer_or("llama.rope.dimension_count", 1, d_head, d_head));
+  WINNOW_CHECK(rope.n_dims % 2 == 0, Corrupt, kWhere, "{}: rope dimensions, got {}, expected an even number",
+               file.path(), rope.n_dims);
+  rope.freq_base = static_cast<float>(file.real_or("llama.rope.freq_base", 10000.0));
+  rope.n_ctx_orig =
+      static_cast<int32_t>(file.integer_or("llama.rope.scaling.original_context_length", 1, 1 << 30, n_ctx));
+  const double legacy = file.real_or("llama.rope.scale_linear", 1.0);
+  const double factor = file.real_or("llama.rope.scaling.factor", legacy);
+  const std::string type = file.text_or("llama.rope.scaling.type", legacy == 1.0 ? "none" : "linear");
+  WINNOW_CHECK(rope.freq_base > 0.0f && factor > 0.0, Corrupt, kWhere,
+               "{}: rope freq_base {} and scaling factor {}, expected > 0", file.path(), rope.freq_base,
+               factor);
+  WINNOW_CHECK(type == "none" || type == "linear" || type == "yarn", Unsupported, kWhere,
+               "{}: rope scaling, got '{}', expected none, linear or yarn", file.path(), type);
+  if (type == "none") return rope;
+  rope.freq_scale = static_cast<float>(1.0 / factor);
+  if (type == "yarn") {
+    rope.ext_factor = static_cast<float>(file.real_or("llama.rope.scaling.yarn_ext_factor", 1.0));
+    rope.attn_factor = static_cast<float>(file.real_or("llama.rope.scaling.attn_factor", 1.0));
+    rope.beta_fast = static_cast<float>(file.real_or("llama.rope.scaling.yarn_beta_fast", 32.0));
+    rope.beta_slow = static_cast<float>(file.real_or("llama.rope.scaling.yarn_beta_slow", 1.0));
+  }
+  return rope;
+}
+
+/// Tensors of one layer, looked up once.
+struct Layer {
+  ggml_tensor *attn_norm, *q_w, *q_b, *k_w, *k_b, *v_w, *v_b, *o_w, *ffn_norm, *gate_w, *up_w, *down_w;
+};
+
+Layer find_layer(const Weights& w, int32_t il) {
+  const auto at = [&](const char* name) { return w.at(fmt::format("blk.{}.{}", il, name)); };
+  return {at("attn_norm.weight"), at("attn_q.weight"),   at("attn_q.bias"),   at("attn_k.weight"),
+          at("attn_k.bias"),      at("attn_v.weight"),   at("attn_v.bias"),   at("attn_output.weight"),
+          at("ffn_norm.weight"),  at("ffn_gate.weight"), at("ffn_up.weight"), at("ffn_down.weight")};
+}
+
+/// The decoder's graph for one chunk while it grows. Host buffers of graph inputs live here until the graph
+/// has run.
+class LlamaGraph {
+ public:
+  LlamaGraph(const LlamaConfig& config, const Weights& weights, const DecoderChunk& chunk, KvCache& cache,
+             const Observer* observer)
+      : graph(static_cast<std::size_t>(chunk.last_layer - chunk.first_layer) * 64 + 256, observer),
+        config_(config),
+        w_(weights),
+        chunk_(chunk),
+        cache_(cache),
+        n_(static_cast<int64_t>(chunk.ids.size())),
+        all_rows_(static_cast<std::size_t>(n_)) {
+    std::iota(all_rows_.begin(), all_rows_.end(), 0);
+  }
+
+  /// Hidden states of the wanted rows after the last layer; nullptr if none are wanted.
+  ggml_tensor* build();
+
+  Graph graph;
+  ggml_tensor* tapped = nullptr;  ///< ne {n_key, n_tapped_row, n_head}
+
+ private:
+  ggml_tensor* layer(ggml_tensor* x, int32_t il, const std::vector<int32_t>& out_rows);
+  ggml_tensor* self_attention(ggml_tensor* h, ggml_tensor* h_out, const Layer& l, int32_t il,
+                              const std::vector<int32_t>& out_rows);
+  ggml_tensor* rotate(ggml_tensor* x, const std::vector<int32_t>& rows, int32_t first_id);
+  ggml_tensor* mask(const std::vector<int32_t>& rows, int32_t n_past, bool fused);
+  ggml_tensor* pick(ggml_tensor* x, const std::vector<int32_t>& rows);
+  void store(KvLayer& kv, ggml_tensor* k, ggml_tensor* v);
+  ggml_tensor* cached(ggml_tensor* rows, int64_t n_key) const;
+  float scale() const { return 1.0f / std::sqrt(static_cast<float>(config_.d_head)); }
+
+  const LlamaConfig& config_;
+  const Weights& w_;
+  const DecoderChunk& chunk_;
+  KvCache& cache_;
+  int64_t n_;
+  std::vector<int32_t> all_rows_;
+  struct MaskKey {
+    const std::vector<int32_t>* rows;
+    int32_t n_past;
+    bool fused;
+    auto operator<=>(const MaskKey&) const = default;
+  };
+  std::map<MaskKey, ggml_tensor*> masks_;
+  std::map<std::pair<const std::vector<int32_t>*, int32_t>, ggml_tensor*> positions_;
+  std::vector<std::unique_ptr<std::vector<uint8_t>>> host_;
+};
+
+ggml_tensor* LlamaGraph::pick(ggml_tensor* x, const std::vector<int32_t>& rows) {
+  if (&rows == &all_rows_) return x;
+  ggml_tensor* index = graph.input(GGML_TYPE_I32, {static_cast<int64_t>(rows.size())}, rows.data());
+  return ggml_get_rows(graph.ctx(), x, index);
+}
+
+/// Position ids of the rows in a layer whose next free id is first_id.
+ggml_tensor* LlamaGraph::rotate(ggml_tensor* x, const std::vector<int32_t>& rows, int32_t first_id) {
+  ggml_tensor*& ids = positions_[{&rows, first_id}];
+  if (ids == nullptr) {
+    host_.push_back(std::make_unique<std::vector<uint8_t>>(rows.size() * sizeof(int32_t)));
+    auto* values = reinterpret_cast<int32_t*>(host_.back()->data());
+    for (std::size_t i = 0; i < rows.size(); ++i) values[i] = chunk_.ids[rows[i]] + first_id;
+    ids = graph.input(GGML_TYPE_I32, {static_cast<int64_t>(rows.size())}, values);
+  }
+  const RopeConfig& r = config_.rope;
+  return ggml_rope_ext(graph.ctx(), x, ids, w_.at("rope_freqs.weight"), r.n_dims, GGML_ROPE_TYPE_NORMAL,
+                       r.n_ctx_orig, r.freq_base, r.freq_scale, r.ext_factor, r.attn_factor, r.beta_fast,
+                       r.beta_slow);
+}
+
+/// Row i of the chunk sees the n_past cached tokens and the chunk up to itself. nullptr when nothing is
+/// hidden.
+ggml_tensor* LlamaGraph::mask(const std::vector<int32_t>& rows, int32_t n_past, bool fused) {
+  const int64_t n_key = n_past + n_;
+  bool hides = false;
+  for (const int32_t row : rows) hides = hides || n_past + row + 1 < n_key;
+  if (!hides) return nullptr;
+  ggml_tensor*& tensor = masks_[{&rows, n_past, fused}];
+  if (tensor != nullptr) return tensor;
+  const std::size_t width = fused ? sizeof(ggml_fp16_t) : sizeof(float);
+  host_.push_back(std::make_unique<std::vector<uint8_t>>(rows.size() * n_key * width));
+  const float hidden = -std::numeric_limits<float>::infinity();
+  const ggml_fp16_t hidden_f16 = ggml_fp32_to_fp16(hidden);
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    for (int64_t key = n_past + rows[i] + 1; key < n_key; ++key) {
+      const std::size_t at = i * static_cast<std::size_t>(n_key) + key;
+      if (fused) {
+        reinterpret_cast<ggml_fp16_t*>(host_.back()->data())[at] = hidden_f16;
+      } else {
+        reinterpret_cast<float*>(host_.back()->data())[at] = hidden;
+      }
+    }
+  }
+  tensor = graph.input(fused ? GGML_TYPE_F16 : GGML_TYPE_F32, {n_key, static_cast<int64_t>(rows.size())},
+                       host_.back()->data());
+  return tensor;
+}
+
+void LlamaGraph::store(KvLayer& kv, ggml_tensor* k, ggml_tensor* v) {
+  ggml_context* ctx = graph.ctx();
+  const auto write = [&](ggml_tensor* rows, ggml_tensor* values) {
+    ggml_tensor* slot = ggml_view_2d(ctx, rows, rows->ne[0], n_, rows->nb[1], rows->nb[1] * kv.n);
+    graph.require(ggml_cpy(ctx, ggml_reshape_2d(ctx, values, config_.n_embd_kv(), n_), slot));
+  };
+  write(kv.k, k);
+  write(kv.v, v);
+}
+
+/// Cached rows as heads: ne {d_head, n_key, n_head_kv}, a view.
+ggml_tensor* LlamaGraph::cached(ggml_tensor* rows, int64_t n_key) const {
+  const std::size_t head_bytes = ggml_row_size(rows->type, config_.d_head);
+  return ggml_view_3d(graph.ctx(), rows, config_.d_head, n_key, config_.n_head_kv, rows->nb[1], head_bytes,
+                      0);
+}
+
+ggml_tensor* LlamaGraph::self_attention(ggml_tensor* h, ggml_tensor* h_out, const Layer& l, int32_t il,
+                                        const std::vector<int32_t>& out_rows) {
+  ggml_context* ctx = graph.ctx();
+  KvLayer& kv = cache_.layer(il);
+  const int32_t n_past = kv.n;
+  ggml_tensor* k = ggml_reshape_3d(ctx, linear(ctx, h, l.k_w, l.k_b), config_.d_head, config_.n_head_kv, n_);
+  ggml_tensor* v = linear(ctx, h, l.v_w, l.v_b);
+  store(kv, rotate(k, all_rows_, kv.next_id), v);
+  const auto query = [&](ggml_tensor* x, const std::vector<int32_t>& rows) {
+    ggml_tensor* q = ggml_reshape_3d(ctx, linear(ctx, x, l.q_w, l.q_b), config_.d_head, config_.n_head,
+                                     static_cast<int64_t>(rows.size()));
+    return ggml_permute(ctx, rotate(q, rows, kv.next_id), 0, 2, 1, 3);  // ne {d_head, n_row, n_head}
+  };
+  ggml_tensor* keys = cached(kv.k, n_past + n_);
+  if (chunk_.tap.layer == il && !chunk_.tap.rows.empty()) {
+    ggml_tensor* q = query(pick(h, chunk_.tap.rows), chunk_.tap.rows);
+    tapped = graph.output(attention_rows(ctx, q, keys, mask(chunk_.tap.rows, n_past, false), scale()));
+  }
+  if (out_rows.empty()) return nullptr;
+  ggml_tensor* mixed = attention(ctx, query(h_out, out_rows), keys, cached(kv.v, n_past + n_),
+                                 mask(out_rows, n_past, chunk_.fused), scale(), chunk_.fused);
+  return linear(ctx, mixed, l.o_w, nullptr);
+}
+
+ggml_tensor* LlamaGraph::layer(ggml_tensor* x, int32_t il, const std::vector<int32_t>& out_rows) {
+  ggml_context* ctx = graph.ctx();
+  const Layer l = find_layer(w_, il);
+  ggml_tensor* h = rms_norm(ctx, x, l.attn_norm, config_.eps);
+  ggml_tensor* h_out = out_rows.empty() ? nullptr : pick(h, out_rows);
+  ggml_tensor* mixed = self_attention(h, h_out, l, il, out_rows);
+  if (mixed == nullptr) return nullptr;
+  x = ggml_add(ctx, pick(x, out_rows), mixed);
+  h = rms_norm(ctx, x, l.ffn_norm, config_.eps);
+  h = ggml_swiglu_split(ctx, linear(ctx, h, l.gate_w, nullptr), linear(ctx, h, l.up_w, nullptr));
+  x = ggml_add(ctx, x, linear(ctx, h, l.down_w, nullptr));
+  graph.observe(fmt::format("llm.{}.out", il), x, {1, static_cast<int64_t>(out_rows.size()), config_.n_embd});
+  return x;
+}
+
+ggml_tensor* LlamaGraph::build() {
+  ggml_tensor* x = graph.input(GGML_TYPE_F32, {config_.n_embd, n_}, chunk_.hidden.data());
+  for (int32_t il = chunk_.first_layer; il < chunk_.last_layer; ++il) {
+    const bool last = il + 1 == chunk_.last_layer;
+    const bool all = !last || static_cast<int64_t>(chunk_.out_rows.size()) == n_;
+    x = layer(x, il, all ? all_rows_ : chunk_.out_rows);
+  }
+  if (x == nullptr || !chunk_.logits) return x == nullptr ? nullptr : graph.output(x);
+  const auto n_out = static_cast<int64_t>(chunk_.out_rows.size());
+  x = rms_norm(graph.ctx(), x, w_.at("output_norm.weight"), config_.eps);
+  graph.observe("llm.norm", x, {1, n_out, config_.n_embd});
+  x = linear(graph.ctx(), x, w_.at(config_.tied ? "token_embd.weight" : "output.weight"), nullptr);
+  graph.observe("logits", x, {1, n_out, config_.n_vocab});
+  return graph.output(x);
+}
+
+/// ne {n_key, n_row, n_head} -> per row [n_head, n_key]
+std::vector<std::vector<float>> split_rows(const std::vector<float>& all, std::size_t n_row, int64_t n_key,
+                                           int32_t n_head) {
+  std::vector<std::vector<float>> rows(n_row);
+  for (std::size_t row = 0; row < n_row; ++row) {
+    for (int32_t head = 0; head < n_head; ++head) {
+      const auto start =
+          all.begin() + (head * static_cast<int64_t>(n_row) + static_cast<int64_t>(row)) * n_key;
+      rows[row].insert(rows[row].end(), start, start + n_key);
+    }
+  }
+  return rows;
+}
+
+}  // namespace
+
+LlamaConfig read_llama_config(const GgufFile& file) {
+  const std::string arch = file.text("general.architecture");
+  WINNOW_CHECK(arch == "llama", Unsupported, kWhere, "{}: architecture, got '{}', expected 'llama'{}",
+               file.path(), arch, arch == "clip" ? " (this is an mmproj file: give it with --mmproj)" : "");
+  LlamaConfig c;
+  const auto number = [&](const char* key, int64_t max) {
+    return static_cast<int32_t>(file.integer(fmt::format("llama.{}", key), 1, max));
+  };
+  c.n_layer = number("block_count", 1024);
+  c.n_embd = number("embedding_length", 1 << 18);
+  c.n_ff = number("feed_forward_length", 1 << 20);
+  c.n_head = number("attention.head_count", c.n_embd);
+  c.n_ctx = number("context_length", 1 << 30);
+  c.n_head_kv = static_cast<int32_t>(file.integer_or("llama.attention.head_count_kv", 1, c.n_head, c.n_head));
+  WINNOW_CHECK(c.n_head % c.n_head_kv == 0, Corrupt, kWhere, "{}: {} heads do not divide into {} key heads",
+               file.path(), c.n_head, c.n_head_kv);
+  const int64_t d_head = c.n_embd / c.n_head;
+  c.d_head = static_cast<int32_t>(file.integer_or("llama.attention.key_length", 1, 4096, d_head));
+  const int64_t d_value = file.integer_or("llama.attention.value_length", 1, 4096, c.d_head);
+  WINNOW_CHECK(d_value == c.d_head, Unsupported, kWhere, "{}: keys of {} and values of {} dimensions differ",
+               file.path(), c.d_head, d_value);
+  WINNOW_CHECK(file.integer_or("llama.expert_count", 0, 1 << 20, 0) == 0, Unsupported, kWhere,
+               "{}: mixture-of-experts models are not supported", file.path());
+  c.eps = static_cast<float>(file.real("llama.attention.layer_norm_rms_epsilon"));
+  c.rope = read_rope(file, c.d_head, c.n_ctx);
+  const GgufTensor* embd = file.find("token_embd.weight");
+  WINNOW_CHECK(embd != nullptr, NotFound, kWhere, "{}: tensor 'token_embd.weight' is missing", file.path());
+  c.n_vocab = static_cast<int32_t>(embd->ne[1]);
+  c.tied = file.find("output.weight") == nullptr;
+  check_tensors(file, {{"token_embd.weight", {c.n_vocab, c.n_embd}}});
+  return c;
+}
+
+std::vector<TensorSpec> llama_tensors(const LlamaConfig& c) {
+  constexpr WeightUse kMatrix = WeightUse::Matrix;
+  std::vector<TensorSpec> table = {
+      {"output_norm.weight", {c.n_embd}},
+      {c.tied ? "token_embd.weight" : "output.weight", {c.n_vocab, c.n_embd}, WeightUse::OutputHead},
+      {"rope_freqs.weight", {c.rope.n_dims / 2}, WeightUse::Small, true},
+  };
+  const int64_t n_q = static_cast<int64_t>(c.n_head) * c.d_head;
+  for (int32_t il = 0; il < c.n_layer; ++il) {
+    const auto name = [&](std::string_view part) { return fmt::format("blk.{}.{}", il, part); };
+    table.push_back({name("attn_norm.weight"), {c.n_embd}});
+    table.push_back({name("attn_q.weight"), {n_q, c.n_embd}, kMatrix});
+    table.push_back({name("attn_q.bias"), {n_q}, WeightUse::Small, true});
+    for (const char* part : {"attn_k", "attn_v"}) {
+      table.push_back({name(part) + ".weight", {c.n_embd_kv(), c.n_embd}, kMatrix});
+      table.push_back({name(part) + ".bias", {c.n_embd_kv()}, WeightUse::Small, true});
+    }
+    table.push_back({name("attn_output.weight"), {c.n_embd, n_q}, kMatrix});
+    table.push_back({name("ffn_norm.weight"), {c.n_embd}});
+    table.push_back({name("ffn_gate.weight"), {c.n_ff, c.n_embd}, kMatrix});
+    table.push_back({name("ffn_up.weight"), {c.n_ff, c.n_embd}, kMatrix});
+    table.push_back({name("ffn_down.weight"), {c.n_embd, c.n_ff}, kMatrix});
+  }
+  return table;
+}
+
+std::vector<float> embed_tokens(const LlamaConfig& config, const GgufFile& file,
+                                std::span<const int32_t> ids) {
+  const GgufTensor& table = *file.find("token_embd.weight");
+  const auto bytes = file.bytes(table);
+  const std::size_t row_bytes = ggml_row_size(table.type, config.n_embd);
+  std::vector<float> out(ids.size() * static_cast<std::size_t>(config.n_embd));
+  for (std::size_t i = 0; i < ids.size(); ++i) {
+    WINNOW_CHECK(ids[i] >= 0 && ids[i] < config.n_vocab, InvalidArgument, kWhere,
+                 "token id, got {}, expected 0 to {}", ids[i], config.n_vocab - 1);
+    rows_to_f32(bytes.data() + row_bytes * static_cast<std::size_t>(ids[i]), table.type, 1, config.n_embd,
+                out.data() + i * static_cast<std::size_t>(config.n_embd));
+  }
+  return out;
+}
+
+DecoderOutput run_llama(const LlamaConfig& config, const Weights& weights, const DecoderChunk& chunk,
+                        KvCache& cache, Backends& backends, const Observer* observer) {
+  const auto n = static_cast<int32_t>(chunk.ids.size());
+  for (int32_t il = chunk.first_layer; il < chunk.last_layer; ++il) cache.reserve(il, cache.layer(il).n + n);
+  LlamaGraph llama(config, weights, chunk, cache, observer);
+  ggml_tensor* result = llama.build();
+  llama.graph.run(backends);
+
+  DecoderOutput out;
+  if (result != nullptr) out.hidden = llama.graph.read(result);
+  if (llama.tapped != nullptr) {
+    out.n_key = static_cast<int32_t>(llama.tapped->ne[0]);
+    out.attention =
+        split_rows(llama.graph.read(llama.tapped), chunk.tap.rows.size(), out.n_key, config.n_head);
+  }
+  for (int32_t il = chunk.first_layer; il < chunk.last_layer; ++il) cache.layer(il).n += n;
+  return out;
+}
+
+}  // namespace winnow::engine

@@ -1,0 +1,84 @@
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "winnow/engine/gguf.h"
+#include "winnow/engine/graph.h"
+#include "winnow/engine/kv_cache.h"
+#include "winnow/engine/weights.h"
+
+namespace winnow::engine {
+
+/// Rotary embedding with the scaling kinds of GGUF's rope.scaling.* keys (none, linear, yarn).
+struct RopeConfig {
+  int32_t n_dims = 0;
+  float freq_base = 10000.0f;
+  float freq_scale = 1.0f;
+  float ext_factor = 0.0f;  ///< 1: YaRN (Peng et al. 2023, arXiv 2309.00071)
+  float attn_factor = 1.0f;
+  float beta_fast = 32.0f;
+  float beta_slow = 1.0f;
+  int32_t n_ctx_orig = 0;
+};
+
+/// Llama decoder (Touvron et al. 2023, arXiv 2302.13971), read from a text model's llama.* keys.
+struct LlamaConfig {
+  int32_t n_layer = 0;
+  int32_t n_embd = 0;
+  int32_t n_ff = 0;
+  int32_t n_head = 0;
+  int32_t n_head_kv = 0;
+  int32_t d_head = 0;
+  int32_t n_vocab = 0;
+  int32_t n_ctx = 0;  ///< trained context length
+  float eps = 1e-5f;
+  bool tied = false;  ///< the output head is the token embedding
+  RopeConfig rope;
+
+  int32_t n_embd_kv() const { return n_head_kv * d_head; }
+};
+
+/// Throws NotFound, Corrupt, Unsupported.
+LlamaConfig read_llama_config(const GgufFile& file);
+/// Everything but the token embedding, which stays in the file and is read row by row (embed_tokens).
+std::vector<TensorSpec> llama_tensors(const LlamaConfig& config);
+
+/// Rows of the token embedding as float32, [ids, n_embd]. Throws InvalidArgument for an id outside the
+/// vocabulary.
+std::vector<float> embed_tokens(const LlamaConfig& config, const GgufFile& file,
+                                std::span<const int32_t> ids);
+
+/// Attention of chosen query rows of one layer, computed beside the fused attention.
+struct AttentionTap {
+  int32_t layer = -1;         ///< -1: none
+  std::vector<int32_t> rows;  ///< indices into the chunk
+};
+
+/// A run of consecutive tokens through layers [first_layer, last_layer).
+struct DecoderChunk {
+  std::span<const float> hidden;  ///< [n, n_embd] what enters first_layer
+  std::span<const int32_t> ids;   ///< [n] position ids; each layer adds its own next_id
+  int32_t first_layer = 0;
+  int32_t last_layer = 0;
+  std::vector<int32_t>
+      out_rows;         ///< rows wanted from the last layer; the others only leave keys and values there
+  bool logits = false;  ///< final norm and output head on out_rows instead of hidden states
+  AttentionTap tap;
+  bool fused = true;
+};
+
+struct DecoderOutput {
+  std::vector<float> hidden;  ///< [out_rows, n_embd], or [out_rows, n_vocab] with logits
+  std::vector<std::vector<float>>
+      attention;  ///< per tapped row [n_head, n_key]: keys up to the row itself, the rest 0
+  int32_t n_key = 0;
+};
+
+/// Runs a chunk and appends its keys and values to the cache. The caller advances next_id when the whole
+/// prompt is in.
+DecoderOutput run_llama(const LlamaConfig& config, const Weights& weights, const DecoderChunk& chunk,
+                        KvCache& cache, Backends& backends, const Observer* observer);
+
+}  // namespace winnow::engine

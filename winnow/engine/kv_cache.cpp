@@ -1,0 +1,61 @@
+#include "winnow/engine/kv_cache.h"
+
+#include <utility>
+
+#include "winnow/base/error.h"
+
+namespace winnow::engine {
+namespace {
+
+void copy_rows(const ggml_tensor* from, ggml_tensor* to, int32_t n_rows) {
+  std::vector<uint8_t> rows(ggml_row_size(from->type, from->ne[0]) * static_cast<std::size_t>(n_rows));
+  if (rows.empty()) return;
+  ggml_backend_tensor_get(from, rows.data(), 0, rows.size());
+  ggml_backend_tensor_set(to, rows.data(), 0, rows.size());
+}
+
+}  // namespace
+
+KvCache::KvCache(int32_t n_layer, int64_t n_embd_kv, ggml_type type, ggml_backend_dev_t device)
+    : n_embd_kv_(n_embd_kv), type_(type), device_(device), layers_(static_cast<std::size_t>(n_layer)) {}
+
+void KvCache::reserve(int32_t il, int32_t capacity) {
+  KvLayer& old = layer(il);
+  if (capacity <= old.capacity) return;
+  KvLayer grown;
+  grown.ctx = make_context(2);
+  grown.k = ggml_new_tensor_2d(grown.ctx.get(), type_, n_embd_kv_, capacity);
+  grown.v = ggml_new_tensor_2d(grown.ctx.get(), type_, n_embd_kv_, capacity);
+  grown.buffer.reset(
+      ggml_backend_alloc_ctx_tensors_from_buft(grown.ctx.get(), ggml_backend_dev_buffer_type(device_)));
+  WINNOW_CHECK(grown.buffer != nullptr, OutOfMemory, "engine.kv_cache",
+               "not enough memory for {} tokens in layer {}", capacity, il);
+  grown.capacity = capacity;
+  grown.n = old.n;
+  grown.next_id = old.next_id;
+  if (old.n > 0) {
+    copy_rows(old.k, grown.k, old.n);
+    copy_rows(old.v, grown.v, old.n);
+  }
+  old = std::move(grown);
+}
+
+void KvCache::clear() {
+  for (KvLayer& layer : layers_) layer = KvLayer{};
+}
+
+int64_t KvCache::bytes_used() const {
+  int64_t rows = 0;
+  for (const KvLayer& layer : layers_) rows += layer.n;
+  return rows * bytes_per_token();
+}
+
+int64_t KvCache::bytes_allocated() const {
+  int64_t bytes = 0;
+  for (const KvLayer& layer : layers_) {
+    if (layer.buffer) bytes += static_cast<int64_t>(ggml_backend_buffer_get_size(layer.buffer.get()));
+  }
+  return bytes;
+}
+
+}  // namespace winnow::engine

@@ -1,0 +1,66 @@
+#include "winnow/engine/model.h"
+
+#include "winnow/base/error.h"
+#include "winnow/base/log.h"
+#include "winnow/engine/stopwatch.h"
+
+namespace winnow::engine {
+namespace {
+
+constexpr const char* kWhere = "engine.model";
+
+/// "auto" keeps what is stored; see docs/performance.md for what other types bring.
+ggml_type tower_matrix_type(const std::string& name) {
+  if (name == "auto" || name == "stored") return GGML_TYPE_COUNT;
+  for (int type = 0; type < GGML_TYPE_COUNT; ++type) {
+    const auto candidate = static_cast<ggml_type>(type);
+    const char* type_name = ggml_type_name(candidate);
+    if (type_name != nullptr && name == type_name && !ggml_quantize_requires_imatrix(candidate) &&
+        ggml_blck_size(candidate) > 0) {
+      return candidate;
+    }
+  }
+  fail(ErrorCode::InvalidArgument, kWhere,
+       "tower type, got '{}', expected auto, stored, f32, f16, bf16, q8_0, ...", name);
+}
+
+}  // namespace
+
+Model::Model(const ModelOptions& options)
+    : options_(options),
+      text_(options.text_path),
+      mmproj_(options.mmproj_path),
+      device_(find_device(options.device)) {
+  const Stopwatch watch;
+  llama_ = read_llama_config(text_);
+  clip_ = read_clip_config(mmproj_, options.tower_blocks);
+  mlp_ = read_mlp_config(mmproj_, clip_.n_embd);
+  check_tensors(text_, llama_tensors(llama_));
+  check_tensors(mmproj_, clip_tensors(clip_));
+  check_tensors(mmproj_, mlp_tensors(mlp_));
+  WINNOW_CHECK(mlp_.n_out == llama_.n_embd, InvalidArgument, kWhere,
+               "{} projects to width {}, {} reads width {}: these two files do not belong together",
+               options.mmproj_path, mlp_.n_out, options.text_path, llama_.n_embd);
+  tokenizer_ = std::make_unique<Tokenizer>(options.text_path);
+  WINNOW_CHECK(tokenizer_->n_tokens() <= llama_.n_vocab, Corrupt, kWhere,
+               "{}: the tokenizer has {} tokens, the embedding {} rows", options.text_path,
+               tokenizer_->n_tokens(), llama_.n_vocab);
+
+  WeightOptions weights{.f32 = options.f32, .matrix_type = GGML_TYPE_COUNT};
+  decoder_weights_ =
+      std::make_unique<Weights>(text_, llama_tensors(llama_), device_, weights, "loading the decoder");
+  projector_weights_ =
+      std::make_unique<Weights>(mmproj_, mlp_tensors(mlp_), device_, weights, "loading the projector");
+  weights.matrix_type = tower_matrix_type(options.tower_type);
+  tower_weights_ =
+      std::make_unique<Weights>(mmproj_, clip_tensors(clip_), device_, weights, "loading the tower");
+  load_ms_ = watch.ms();
+  log(LogLevel::Info, "decoder weights: {}; tower weights: {}", decoder_weights_->placement(),
+      tower_weights_->placement());
+}
+
+std::shared_ptr<const Model> Model::load(const ModelOptions& options) {
+  return std::shared_ptr<const Model>(new Model(options));
+}
+
+}  // namespace winnow::engine

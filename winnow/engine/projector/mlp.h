@@ -1,0 +1,28 @@
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "winnow/engine/gguf.h"
+#include "winnow/engine/graph.h"
+#include "winnow/engine/weights.h"
+
+namespace winnow::engine {
+
+/// LLaVA-1.5's projector (Liu et al. 2023, arXiv 2310.03744): Linear, GELU, Linear.
+struct MlpConfig {
+  int32_t n_in = 0;
+  int32_t n_hidden = 0;
+  int32_t n_out = 0;
+};
+
+/// n_in is the tower's width; the other two come from the stored shapes. Throws NotFound, Unsupported.
+MlpConfig read_mlp_config(const GgufFile& file, int32_t n_in);
+std::vector<TensorSpec> mlp_tensors(const MlpConfig& config);
+
+/// features [n, n_in] -> [n, n_out]
+std::vector<float> run_mlp(const MlpConfig& config, const Weights& weights, std::span<const float> features,
+                           Backends& backends, const Observer* observer);
+
+}  // namespace winnow::engine

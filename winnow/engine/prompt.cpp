@@ -1,0 +1,145 @@
+#include "winnow/engine/prompt.h"
+
+#include <utility>
+
+#include "winnow/base/error.h"
+
+namespace winnow::engine {
+namespace {
+
+constexpr const char* kWhere = "engine.prompt";
+constexpr const char* kImageSlot = "{image}";
+constexpr const char* kPromptSlot = "{prompt}";
+
+std::string replaced(std::string text, std::string_view from, const std::string& to) {
+  for (std::size_t at = text.find(from); at != std::string::npos; at = text.find(from, at + to.size())) {
+    text.replace(at, from.size(), to);
+  }
+  return text;
+}
+
+int32_t count(std::string_view text, std::string_view word) {
+  int32_t n = 0;
+  for (std::size_t at = text.find(word); at != std::string_view::npos; at = text.find(word, at + word.size()))
+    ++n;
+  return n;
+}
+
+/// Text with kImageMarker at every image's place.
+std::string written_turn(const PromptTemplate& t, const std::string& text, int32_t n_images, bool first_turn,
+                         const Tokenizer& tokenizer) {
+  std::string images;
+  if (count(text, kImageMarker) == 0) {
+    for (int32_t i = 0; i < n_images; ++i) images += kImageMarker;
+  }
+  if (!t.chat.empty()) {
+    const std::string content = images.empty() ? text : images + "\n" + text;
+    return tokenizer.apply_chat_template(t.chat, {{"user", content}});
+  }
+  std::string form = first_turn || t.next.empty() ? t.first : t.next;
+  // "{image}\n" belongs together: no image, no empty line.
+  if (images.empty()) form = replaced(form, std::string(kImageSlot) + "\n", "");
+  form = replaced(form, kImageSlot, std::string("\x01"));
+  form = replaced(form, kPromptSlot, text);
+  std::string joined = images;
+  if (form.find("\x01\n") != std::string::npos && n_images > 1 && !images.empty()) {
+    joined = kImageMarker;
+    for (int32_t i = 1; i < n_images; ++i) joined += std::string("\n") + kImageMarker;
+  }
+  return replaced(form, "\x01", joined);
+}
+
+}  // namespace
+
+const std::vector<PromptTemplate>& prompt_templates() {
+  static const std::vector<PromptTemplate> templates = {
+      {"vicuna_v1",
+       "A chat between a curious human and an artificial intelligence assistant. The assistant gives "
+       "helpful, "
+       "detailed, and polite answers to the human's questions. USER: {image}\n{prompt} ASSISTANT:",
+       "USER: {image}\n{prompt} ASSISTANT:", ""},
+      {"llava_llama_2", "[INST] {image}\n{prompt} [/INST]", "<s>[INST] {image}\n{prompt} [/INST]", ""},
+      {"mistral_instruct", "[INST] {image}\n{prompt} [/INST]", "[INST] {image}\n{prompt} [/INST]", ""},
+      {"plain", "{image}{prompt}", "{image}{prompt}", ""},
+  };
+  return templates;
+}
+
+PromptTemplate choose_template(const std::string& wanted, const GgufFile& text_model,
+                               const Tokenizer& tokenizer) {
+  std::string known;
+  for (const PromptTemplate& t : prompt_templates()) {
+    if (t.name == wanted) return t;
+    known += t.name + ", ";
+  }
+  if (!wanted.empty()) {
+    WINNOW_CHECK(wanted.find(kPromptSlot) != std::string::npos, InvalidArgument, kWhere,
+                 "template, got '{}', expected one of {}or a text with {{prompt}} in it", wanted, known);
+    return {"given", replaced(wanted, "\\n", "\n"), "", ""};
+  }
+  if (text_model.has("winnow.prompt_template")) {
+    return {"winnow.prompt_template", text_model.text("winnow.prompt_template"), "", ""};
+  }
+  if (text_model.has("tokenizer.chat_template")) {
+    const std::string chat = text_model.text("tokenizer.chat_template");
+    if (!tokenizer.apply_chat_template(chat, {{"user", "x"}}).empty()) {
+      return {"tokenizer.chat_template", "", "", chat};
+    }
+  }
+  return prompt_templates().front();
+}
+
+Prompt make_turn(const PromptTemplate& prompt_template, const std::string& text, int32_t n_images,
+                 bool first_turn, const Tokenizer& tokenizer) {
+  WINNOW_CHECK(!text.empty(), InvalidArgument, kWhere, "the prompt is empty, expected a question");
+  const int32_t n_markers = count(text, kImageMarker);
+  WINNOW_CHECK(n_markers == 0 || n_markers == n_images, InvalidArgument, kWhere,
+               "the prompt places {} images with '{}', got {} images", n_markers, kImageMarker, n_images);
+  const std::string whole = written_turn(prompt_template, text, n_images, first_turn, tokenizer);
+  WINNOW_CHECK(count(whole, kImageMarker) == n_images, InvalidArgument, kWhere,
+               "the template '{}' has no place for {} images (expected {{image}} in it)",
+               prompt_template.name, n_images);
+  Prompt prompt;
+  if (!first_turn) prompt.push_back({{tokenizer.end_token()}, -1});  // closes the answer before it
+  std::size_t start = 0;
+  for (int32_t image = 0; image <= n_images; ++image) {
+    const std::size_t end = image < n_images ? whole.find(kImageMarker, start) : whole.size();
+    const bool head = first_turn && start == 0;
+    if (end > start || head) {
+      auto ids = tokenizer.tokenize(std::string_view(whole).substr(start, end - start), head);
+      if (!ids.empty()) prompt.push_back({std::move(ids), -1});
+    }
+    if (image < n_images) prompt.push_back({{}, image});
+    start = end + std::string_view(kImageMarker).size();
+  }
+  return prompt;
+}
+
+Prompt prompt_from_ids(const std::vector<int32_t>& ids, int32_t image_token, int32_t tokens_per_image,
+                       int32_t n_images) {
+  WINNOW_CHECK(!ids.empty(), InvalidArgument, kWhere, "the list of token ids is empty");
+  Prompt prompt;
+  int32_t image = 0;
+  std::size_t i = 0;
+  while (i < ids.size()) {
+    std::size_t end = i;
+    const bool visual = ids[i] == image_token;
+    while (end < ids.size() && (ids[end] == image_token) == visual) ++end;
+    if (!visual) {
+      prompt.push_back(
+          {{ids.begin() + static_cast<int64_t>(i), ids.begin() + static_cast<int64_t>(end)}, -1});
+    } else {
+      const auto run = static_cast<int32_t>(end - i);
+      WINNOW_CHECK(run % tokens_per_image == 0, InvalidArgument, kWhere,
+                   "ids do not fit the image: a run of {} image tokens at {}, expected {} per image", run, i,
+                   tokens_per_image);
+      for (int32_t k = 0; k < run / tokens_per_image; ++k) prompt.push_back({{}, image++});
+    }
+    i = end;
+  }
+  WINNOW_CHECK(image == n_images, InvalidArgument, kWhere, "ids hold the places of {} images, got {} images",
+               image, n_images);
+  return prompt;
+}
+
+}  // namespace winnow::engine

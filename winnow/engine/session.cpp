@@ -1,0 +1,122 @@
+#include "winnow/engine/session.h"
+
+#include <algorithm>
+#include <thread>
+
+#include "winnow/base/error.h"
+
+namespace winnow::engine {
+namespace {
+
+constexpr const char* kWhere = "engine.session";
+
+int32_t default_threads() {
+  const auto n = static_cast<int32_t>(std::thread::hardware_concurrency());
+  return std::clamp(n, 1, 64);
+}
+
+ggml_type kv_type_of(const std::string& name, bool f32) {
+  if (f32 || name == "f32") return GGML_TYPE_F32;
+  if (name == "f16") return GGML_TYPE_F16;
+  if (name == "bf16") return GGML_TYPE_BF16;
+  if (name == "q8_0") return GGML_TYPE_Q8_0;
+  fail(ErrorCode::InvalidArgument, kWhere, "KV type, got '{}', expected f32, f16, bf16 or q8_0", name);
+}
+
+}  // namespace
+
+FlashAttention parse_flash_attention(const std::string& name) {
+  if (name == "auto") return FlashAttention::Auto;
+  if (name == "on") return FlashAttention::On;
+  if (name == "off") return FlashAttention::Off;
+  fail(ErrorCode::InvalidArgument, kWhere, "flash attention, got '{}', expected auto, on or off", name);
+}
+
+Session::Session(std::shared_ptr<const Model> model, const SessionOptions& options)
+    : model_(std::move(model)),
+      options_(options),
+      backends_(model_->device(), options.n_threads > 0 ? options.n_threads : default_threads()),
+      cache_(model_->llama().n_layer, model_->llama().n_embd_kv(),
+             kv_type_of(options.kv_type, model_->options().f32), model_->device()) {
+  const int32_t trained = model_->llama().n_ctx;
+  WINNOW_CHECK(options.n_ctx >= 0, InvalidArgument, kWhere, "context, got {}, expected >= 1", options.n_ctx);
+  n_ctx_ = options.n_ctx > 0 ? options.n_ctx : trained;
+}
+
+/// Measured on CPU (docs/performance.md): the fused kernel wins for few queries, materialised attention for
+/// long prompts.
+bool Session::fused(int32_t n_query) const {
+  if (model_->options().f32) return false;
+  if (options_.flash != FlashAttention::Auto) return options_.flash == FlashAttention::On;
+  return !is_cpu(model_->device()) || n_query <= 32;
+}
+
+TowerRequest Session::tower_request(const PruneOptions& options) {
+  TowerRequest request;
+  for (const prune::Step& step : options.steps) {
+    for (const prune::Need& need : step.use.method->needs(step.use.params)) {
+      const bool of_tower = need.signal == prune::Signal::ClsAttention ||
+                            need.signal == prune::Signal::ColumnAttention ||
+                            need.signal == prune::Signal::TowerKeys;
+      if (of_tower && std::find(request.needs.begin(), request.needs.end(), need) == request.needs.end()) {
+        request.needs.push_back(need);
+      }
+    }
+  }
+  return request;
+}
+
+EncodedImage Session::encode(const Image& image, ImageFit fit, const TowerRequest& request) {
+  const ClipConfig& clip = model_->clip();
+  const Observer* observer = observer_ ? &observer_ : nullptr;
+  EncodedImage out;
+  Stopwatch watch;
+  Pixels pixels = preprocess(image, {clip.image_size_px, clip.mean, clip.std, fit});
+  out.preprocess_ms = watch.lap();
+  if (observer) {
+    const int64_t shape[] = {1, 3, clip.image_size_px, clip.image_size_px};
+    (*observer)("pixel_values", shape, pixels.values);
+  }
+  TowerOutput tower =
+      run_clip(clip, model_->tower_weights(), pixels, request, fused(clip.n_patch()), backends_, observer);
+  out.features = std::move(tower.features);
+  out.signals = std::move(tower.signals);
+  out.tower_ms = watch.lap();
+  out.projected = run_mlp(model_->mlp(), model_->projector_weights(), out.features, backends_, observer);
+  out.projector_ms = watch.lap();
+  out.grid = clip.grid();
+  pixels.values.clear();
+  pixels.values.shrink_to_fit();
+  out.pixels = std::move(pixels);
+  return out;
+}
+
+std::vector<float> Session::decode(int32_t token) {
+  const LlamaConfig& llama = model_->llama();
+  WINNOW_CHECK(n_ids_ < n_ctx_, InvalidArgument, kWhere, "the context of {} tokens is full", n_ctx_);
+  constexpr int32_t kGrow = 256;
+  for (int32_t il = 0; il < llama.n_layer; ++il) {
+    if (cache_.layer(il).n == cache_.layer(il).capacity) cache_.reserve(il, cache_.layer(il).n + kGrow);
+  }
+  const int32_t ids[] = {token};
+  const std::vector<float> hidden = embed_tokens(llama, model_->text_file(), ids);
+  const int32_t zero[] = {0};  // each layer adds its own next id
+  DecoderChunk chunk;
+  chunk.hidden = hidden;
+  chunk.ids = zero;
+  chunk.last_layer = llama.n_layer;
+  chunk.out_rows = {0};
+  chunk.logits = true;
+  chunk.fused = fused(1);
+  DecoderOutput out = run_llama(llama, model_->decoder_weights(), chunk, cache_, backends_, nullptr);
+  for (int32_t il = 0; il < llama.n_layer; ++il) ++cache_.layer(il).next_id;
+  ++n_ids_;
+  return std::move(out.hidden);
+}
+
+void Session::clear() {
+  cache_.clear();
+  n_ids_ = 0;
+}
+
+}  // namespace winnow::engine

@@ -1,0 +1,122 @@
+#pragma once
+
+// image -> pixels -> tower -> projector -> selection -> decoder -> answer, for one conversation.
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "winnow/engine/kv_cache.h"
+#include "winnow/engine/model.h"
+#include "winnow/engine/prompt.h"
+#include "winnow/engine/sampler.h"
+#include "winnow/engine/stopwatch.h"
+#include "winnow/prune/positions.h"
+#include "winnow/prune/schedule.h"
+
+namespace winnow::engine {
+
+enum class FlashAttention { Auto, On, Off };
+/// "auto", "on", "off". Throws InvalidArgument.
+FlashAttention parse_flash_attention(const std::string& name);
+
+struct SessionOptions {
+  int32_t n_threads = 0;        ///< 0: the number of physical processors, at most 64
+  int32_t n_ctx = 0;            ///< longest sequence (position ids); 0: the model's own
+  int32_t n_batch = 0;          ///< prompt tokens per graph; 0: measured choice (docs/performance.md)
+  std::string kv_type = "f16";  ///< f32, f16, bf16, q8_0
+  FlashAttention flash = FlashAttention::Auto;
+};
+
+/// What pruning does in a run. No steps: nothing is dropped.
+struct PruneOptions {
+  std::vector<prune::Step> steps;                 ///< after the tower first, then by ascending layer
+  std::optional<prune::PositionPolicy> position;  ///< absent: each method's own
+  uint64_t seed = 0;
+};
+
+/// One image after tower and projector. The tower signals are those of the needs it was encoded for.
+struct EncodedImage {
+  prune::Grid grid;
+  std::vector<float> features;   // [n, d_tower]
+  std::vector<float> projected;  // [n, n_embd]
+  std::vector<TowerSignal> signals;
+  Pixels pixels;  ///< without values, for drawing: size and map only
+  double preprocess_ms = 0.0;
+  double tower_ms = 0.0;
+  double projector_ms = 0.0;
+};
+
+/// What one step did to one image.
+struct StepResult {
+  std::string method;
+  int32_t layer = prune::kAfterTower;
+  int32_t image = 0;
+  int32_t n_before = 0;
+  std::vector<int32_t> kept;  ///< for selections: indices into the image's original tokens, in output order
+  std::vector<float> scores;  ///< [n_before] or empty
+  prune::Plan plan;
+};
+
+struct PrefillResult {
+  std::vector<float> logits;  // [n_vocab] of the last prompt token
+  std::vector<StepResult> steps;
+  std::vector<std::string> notes;  ///< things a user should know ("image 0 has only 144 tokens: keeps all")
+  int32_t n_text = 0;
+  int32_t n_visual_before = 0;
+  int32_t n_visual_after = 0;     ///< entering the last layer
+  double n_visual_average = 0.0;  ///< mean over the layers
+  double select_ms = 0.0;
+  double prefill_ms = 0.0;
+  int64_t kv_bytes = 0;           ///< rows this prompt left in the cache
+  int64_t kv_bytes_unpruned = 0;  ///< what they would be without pruning
+};
+
+/// One conversation: images, KV cache and positions. Not thread-safe; sessions of one model may run side by
+/// side.
+class Session {
+ public:
+  Session(std::shared_ptr<const Model> model, const SessionOptions& options);
+
+  /// Tower signals that the steps read, to encode images for.
+  static TowerRequest tower_request(const PruneOptions& options);
+  /// Picture -> features. Question-free, so one encoding serves many questions.
+  EncodedImage encode(const Image& image, ImageFit fit, const TowerRequest& request);
+
+  /// Runs a turn's prompt through the decoder, pruning on the way. `reserve`: tokens that will be generated,
+  /// so that the cache is allocated once. all_logits: logits of every remaining token [n, n_vocab] instead of
+  /// the last. Throws InvalidArgument for a prompt longer than the context, images that do not fit, or steps
+  /// that do not suit the model.
+  PrefillResult prefill(const Prompt& prompt, const std::vector<const EncodedImage*>& images,
+                        const PruneOptions& prune, int32_t reserve, bool all_logits = false);
+  /// Appends one token; logits [n_vocab] of the next.
+  std::vector<float> decode(int32_t token);
+  /// Position ids used so far; the context's length is the limit.
+  int32_t n_ids() const { return n_ids_; }
+  int32_t n_ctx() const { return n_ctx_; }
+
+  void set_observer(Observer observer) { observer_ = std::move(observer); }
+  void clear();
+
+  const KvCache& cache() const { return cache_; }
+  const Model& model() const { return *model_; }
+  int32_t n_threads() const { return backends_.n_threads(); }
+  int64_t scratch_bytes() const { return backends_.scratch_bytes(); }
+
+ private:
+  friend class Prefill;
+  bool fused(int32_t n_query) const;
+
+  std::shared_ptr<const Model> model_;
+  SessionOptions options_;
+  Backends backends_;
+  KvCache cache_;
+  Observer observer_;
+  int32_t n_ctx_ = 0;
+  int32_t n_ids_ = 0;
+};
+
+}  // namespace winnow::engine
