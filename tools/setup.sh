@@ -97,7 +97,9 @@ make_prefix() {
   printf '%s\n' "$line" > "$apt/sources.list"
 
   say "reading the package lists of the suite '$suite'"
-  private_apt update
+  private_apt update || die "apt could not read the suite '$suite' (its words are above). A release file that has expired
+  means an outdated mirror; accepting that (Acquire::Check-Valid-Until) is a decision for this machine's apt configuration.
+  Other ways: WINNOW_DEB_SUITE=<another suite>, or WINNOW_DEPS=download."
   say "downloading ggml and libllama (about 11 MB)"
   # shellcheck disable=SC2086
   (cd "$apt/debs" && private_apt download $prefix_packages)
@@ -148,6 +150,7 @@ main() {
         use_download
       fi ;;
     system)
+      [ ! -e "$deps_dir/llama" ] || die "$deps_dir/llama is there and comes first; delete it to use the system's packages"
       system_has_llama || die "find_package finds no ggml >= 0.27 and llama >= 0.7 on this system"
       say "ggml and libllama: the system's own packages" ;;
     download) use_download ;;
