@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-#include "random_signals.h"
+#include "tests/prune/random_signals.h"
 #include "tests/support/tensor_fixture.h"
 
 namespace winnow::prune {

@@ -2,8 +2,8 @@
 
 #include <gtest/gtest.h>
 
-#include "expect_error.h"
-#include "random_signals.h"
+#include "tests/prune/expect_error.h"
+#include "tests/prune/random_signals.h"
 
 namespace winnow::prune {
 namespace {

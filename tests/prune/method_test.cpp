@@ -5,8 +5,8 @@
 #include <limits>
 #include <set>
 
-#include "expect_error.h"
-#include "random_signals.h"
+#include "tests/prune/expect_error.h"
+#include "tests/prune/random_signals.h"
 
 namespace winnow::prune {
 namespace {

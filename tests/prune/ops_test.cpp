@@ -5,7 +5,7 @@
 #include <cmath>
 #include <limits>
 
-#include "random_signals.h"
+#include "tests/prune/random_signals.h"
 #include "winnow/base/error.h"
 
 namespace winnow::prune {

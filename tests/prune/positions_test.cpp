@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-#include "expect_error.h"
+#include "tests/prune/expect_error.h"
 
 namespace winnow::prune {
 namespace {

@@ -6,7 +6,7 @@
 #include <cmath>
 #include <numeric>
 
-#include "random_signals.h"
+#include "tests/prune/random_signals.h"
 
 namespace winnow::prune {
 namespace {
@@ -88,10 +88,7 @@ Doubles redundancy(const OwnedSignals& signals, const std::string& source) {
 }
 
 /// Eq. 6 of arXiv 2502.11501.
-Doubles balanced_scores(const OwnedSignals& signals, double alpha, Signal importance,
-                        const std::string& source) {
-  const Doubles important = min_max(mean_of_heads(signals.of.at(importance)));
-  const Doubles repeated = redundancy(signals, source);
+Doubles balanced_scores(const Doubles& important, const Doubles& repeated, double alpha) {
   Doubles scores;
   for (std::size_t j = 0; j < important.size(); ++j) {
     scores.push_back(alpha * important[j] + (1 - alpha) * (1 - repeated[j]));
@@ -177,12 +174,14 @@ TEST_P(ReferenceGolden, Balanced) {
                                                                {"cls", Signal::ClsAttention}};
   for (uint64_t seed = 0; seed < 2; ++seed) {
     const OwnedSignals signals = test::random_signals(GetParam(), 300 + seed, {}, 40);
-    for (const auto& [name, signal] : importance) {
-      for (const std::string source : {"last_token", "mean", "max"}) {
+    for (const std::string source : {"last_token", "mean", "max"}) {
+      const Doubles repeated = redundancy(signals, source);
+      for (const auto& [name, signal] : importance) {
+        const Doubles important = min_max(mean_of_heads(signals.of.at(signal)));
         for (const char* alpha : {"0", "0.1", "0.5", "0.9", "1"}) {
           const std::string use =
               std::string("balanced:alpha=") + alpha + ",importance=" + name + ",redundancy=" + source;
-          const Doubles scores = balanced_scores(signals, std::stod(alpha), signal, source);
+          const Doubles scores = balanced_scores(important, repeated, std::stod(alpha));
           const Plan plan = test::run(use, signals, GetParam().size() / 4);
           expect_scores(plan, scores, 1e-5);
           EXPECT_EQ(plan.index, best_of_all(scores, GetParam().size() / 4)) << use << ", seed " << seed;

@@ -9,8 +9,8 @@
 #include <set>
 #include <tuple>
 
-#include "expect_error.h"
-#include "random_signals.h"
+#include "tests/prune/expect_error.h"
+#include "tests/prune/random_signals.h"
 
 namespace winnow::prune {
 namespace {

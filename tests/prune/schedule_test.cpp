@@ -4,7 +4,7 @@
 
 #include <string>
 
-#include "expect_error.h"
+#include "tests/prune/expect_error.h"
 #include "winnow/base/log.h"
 
 namespace winnow::prune {

@@ -1,6 +1,6 @@
 #include <gtest/gtest.h>
 
-#include "random_signals.h"
+#include "tests/prune/random_signals.h"
 
 namespace winnow::prune {
 namespace {

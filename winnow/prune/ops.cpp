@@ -24,30 +24,6 @@ float reduce(Lanes& lanes) {
   return lanes[0];
 }
 
-struct DotAndSquare {
-  float dot = 0.0F;     // a . b
-  float square = 0.0F;  // a . a
-};
-
-/// Both sums in one pass over a.
-DotAndSquare dot_and_square(std::span<const float> a, std::span<const float> b) {
-  Lanes dots{};
-  Lanes squares{};
-  const std::size_t whole = a.size() / kLanes * kLanes;
-  for (std::size_t at = 0; at < whole; at += kLanes) {
-    for (std::size_t i = 0; i < kLanes; ++i) {
-      const float value = a[at + i];
-      dots[i] += value * b[at + i];
-      squares[i] += value * value;
-    }
-  }
-  for (std::size_t at = whole; at < a.size(); ++at) {
-    dots[at - whole] += a[at] * b[at];
-    squares[at - whole] += a[at] * a[at];
-  }
-  return {reduce(dots), reduce(squares)};
-}
-
 bool usable(float square) { return square >= FLT_MIN && square <= FLT_MAX; }
 
 /// Sum of squares in double: for vectors whose squares leave the range of float32.
@@ -129,10 +105,11 @@ std::vector<float> cosine_to(const MatrixView& rows, std::span<const float> vect
   const float length = std::sqrt(square);
   std::vector<float> cosines(static_cast<std::size_t>(rows.rows));
   for (int64_t r = 0; r < rows.rows; ++r) {
-    const DotAndSquare sums = dot_and_square(rows.row(r), vector);
-    const bool in_range = usable(square) && usable(sums.square) && std::isfinite(sums.dot);
-    const float cosine =
-        in_range ? sums.dot / (std::sqrt(sums.square) * length) : wide_cosine(rows.row(r), vector);
+    const std::span<const float> row = rows.row(r);
+    const float product = dot(row, vector);
+    const float row_square = dot(row, row);  // a pass of its own: the row is in the first-level cache by now
+    const bool in_range = usable(square) && usable(row_square) && std::isfinite(product);
+    const float cosine = in_range ? product / (std::sqrt(row_square) * length) : wide_cosine(row, vector);
     cosines[static_cast<std::size_t>(r)] = std::clamp(cosine, -1.0F, 1.0F);
   }
   return cosines;
@@ -144,9 +121,12 @@ std::vector<float> unit_rows(const MatrixView& rows) {
   for (std::size_t r = 0; r < static_cast<std::size_t>(rows.rows); ++r) {
     const std::span<float> row(units.data() + r * width, width);
     const float square = dot(row, row);
-    const double length = std::sqrt(usable(square) ? static_cast<double>(square) : wide_dot(row, row));
-    if (length == 0.0) continue;
-    for (float& value : row) value = static_cast<float>(value / length);
+    if (usable(square)) {
+      const float scale = 1.0F / std::sqrt(square);
+      for (float& value : row) value *= scale;
+    } else if (const double length = std::sqrt(wide_dot(row, row)); length > 0.0) {
+      for (float& value : row) value = static_cast<float>(value / length);
+    }
   }
   return units;
 }
@@ -162,8 +142,8 @@ std::vector<float> mean_cosine_to_others(const MatrixView& rows) {
   }
   std::vector<float> mean(static_cast<std::size_t>(rows.rows));
   for (int64_t r = 0; r < rows.rows; ++r) {
-    const DotAndSquare sums = dot_and_square(unit.row(r), sum);
-    mean[static_cast<std::size_t>(r)] = (sums.dot - sums.square) / static_cast<float>(rows.rows - 1);
+    const std::span<const float> row = unit.row(r);
+    mean[static_cast<std::size_t>(r)] = (dot(row, sum) - dot(row, row)) / static_cast<float>(rows.rows - 1);
   }
   return mean;
 }

@@ -1,11 +1,11 @@
-// Balanced: importance against redundancy, weighted by alpha. Wen et al. 2025, arXiv 2502.11501, section 5,
-// Eq. 6.
+// Balanced: importance against redundancy, weighted by alpha.
+// Wen et al. 2025, arXiv 2502.11501, section 5, Eq. 6.
 //   score_j = alpha * I_j + (1 - alpha) * (1 - R_j)      I and R both min-max normalised over the image
 // The paper's choice is the default: I = FastV's attention, R = cosine between the hidden states entering
 // layer K of token j and of the prompt's last token. alpha=1 is FastV, alpha=0 redundancy alone. The authors
 // released no code; the other sources (last visual token or [CLS] attention; mean or largest cosine to the
 // other visual tokens, nearer to the I(x_i; X_without_i) of the equation) are ours. A source that is constant
-// over the image normalises to 0.
+// over the image normalises to 0. redundancy=max compares all pairs: tens of milliseconds at 576 x 4096.
 
 #include <vector>
 
