@@ -42,6 +42,12 @@ TEST(DrawKept, PaddedPictureUsesTheMiddleOfTheGrid) {
   }
 }
 
+TEST(DrawKept, APixelBelongsToThePatchOfItsCentre) {
+  const Image image = white(10, 10);  // patches end at 3.33 and 6.67: pixel 3 is mostly the second patch's
+  const Image drawn = draw_kept(image, pixels_of(image, ImageFit::Crop), 3, 3, std::vector<int32_t>{0});
+  for (int32_t x = 0; x < 10; ++x) EXPECT_EQ(at(drawn, x, 0), x < 3 ? 200 : 60) << x;
+}
+
 TEST(DrawKept, NothingAndEverything) {
   const Image image = picture(33, 33);
   const Pixels pixels = pixels_of(image, ImageFit::Pad);
