@@ -1,4 +1,370 @@
+// winnow bench: methods x budgets on one model. Tokens, FLOPs, KV bytes and seconds stand side by side,
+// because they disagree (Wen et al. 2025, arXiv 2502.11501, section 7).
+
+#include <fmt/format.h>
+
+#include <cstdio>
+#include <filesystem>
+#include <fstream>
+#include <nlohmann/json.hpp>
+
+#include "winnow/base/error.h"
+#include "winnow/base/process.h"
+#include "winnow/base/progress.h"
+#include "winnow/base/rng.h"
+#include "winnow/cli/arguments.h"
+#include "winnow/cli/bench_stats.h"
 #include "winnow/cli/command.h"
+#include "winnow/cli/peer.h"
+#include "winnow/engine/flops.h"
+#include "winnow/engine/generate.h"
+
 namespace winnow::cli {
-void add_bench(CLI::App&, Action&) {}
+namespace {
+
+using nlohmann::ordered_json;
+
+struct BenchArguments {
+  ModelArguments model;
+  ImageArguments images;
+  std::vector<std::string> methods = {"none", "fastervlm"};
+  std::vector<std::string> keeps = {"25%"};
+  std::string budget = "exact";
+  std::string prompt = "What is in this picture? Answer with one short sentence.";
+  std::string prompt_template;
+  int32_t n_decode = 16;
+  int32_t n_repetitions = 5;
+  int32_t n_warmup = 1;
+  uint64_t seed = 0;
+  bool peer = false;
+  std::string json_path;
+};
+
+/// The stages of one repetition, milliseconds.
+struct Times {
+  double image = 0.0, tower = 0.0, projector = 0.0, select = 0.0, prefill = 0.0, decode = 0.0;
+  double ttft() const { return image + tower + projector + select + prefill; }
+};
+
+struct Stage {
+  const char* name;
+  double Times::*part;
+};
+constexpr Stage kStages[] = {{"image", &Times::image},         {"tower", &Times::tower},
+                             {"projector", &Times::projector}, {"select", &Times::select},
+                             {"prefill", &Times::prefill},     {"decode", &Times::decode}};
+
+/// One row of the table: a method with a budget, or the peer.
+struct Configuration {
+  std::string name;
+  engine::PruneOptions prune;
+  bool peer = false;
+  std::vector<Times> runs;
+  engine::PrefillResult last;
+  int64_t kv_allocated = 0;
+  double prefill_flops = 0.0;
+  int32_t n_tokens = 0;  ///< prompt tokens, unpruned
+};
+
+std::vector<Configuration> configurations(const BenchArguments& args, const engine::Model& model) {
+  std::vector<Configuration> out;
+  const auto mode = prune::parse_budget_mode(args.budget);
+  const auto add = [&](const std::string& method, const std::string& keep) {
+    Configuration c;
+    const prune::Step step = prune::make_step(method, keep, mode, -1, model.llama().n_layer);
+    const bool keeps_all = step.use.method->info().keeps_all;
+    c.name = keep.empty() || keeps_all ? method : method + " @ " + keep;
+    if (!keeps_all) c.prune.steps.push_back(step);
+    c.prune.seed = args.seed;
+    out.push_back(std::move(c));
+  };
+  add("none", "");
+  for (const std::string& method : args.methods) {
+    const prune::MethodUse use = prune::parse_method(method);
+    if (use.method->info().keeps_all) continue;
+    if (use.method->fixed_count(model.clip().grid(), use.params)) {
+      add(method, "");
+    } else {
+      for (const std::string& keep : args.keeps) add(method, keep);
+    }
+  }
+  if (args.peer) {
+    out.push_back({});
+    out.back().name = "llama.cpp (libmtmd + libllama), unpruned";
+    out.back().peer = true;
+  }
+  return out;
+}
+
+/// A picture with structure when none is given: latency does not depend on what it shows.
+std::string default_image(const engine::Model& model) {
+  engine::Image image;
+  image.width = image.height = model.clip().image_size_px * 3 / 2;
+  image.rgb.resize(static_cast<std::size_t>(image.width) * image.height * 3);
+  Rng rng(1);
+  for (std::size_t i = 0; i < image.rgb.size(); ++i) {
+    image.rgb[i] = static_cast<uint8_t>((i / 24 % 97) + rng.below(64));
+  }
+  const std::string path =
+      fmt::format("{}/winnow-bench-{}.png", std::filesystem::temp_directory_path().string(), image.width);
+  engine::save_png(image, path);
+  return path;
+}
+
+/// Visual tokens of each layer plus the text, for counting FLOPs.
+double count_flops(const engine::LlamaConfig& llama, const engine::PrefillResult& p) {
+  std::vector<int32_t> tokens(static_cast<std::size_t>(llama.n_layer), p.n_visual_before + p.n_text);
+  int32_t change = 0;
+  for (const engine::StepResult& step : p.steps) {
+    change = step.plan.n_out() - step.n_before;
+    const int32_t first = std::max(step.layer, 0);
+    for (int32_t il = first; il < llama.n_layer; ++il) tokens[static_cast<std::size_t>(il)] += change;
+  }
+  return engine::decoder_prefill_flops(llama, tokens);
+}
+
+class Bench {
+ public:
+  Bench(const BenchArguments& args, std::shared_ptr<const engine::Model> model)
+      : args_(args), model_(std::move(model)), session_(model_, args.model.session_options()) {
+    form_ = engine::choose_template(args.prompt_template, model_->text_file(), model_->tokenizer());
+    image_path_ = args.images.paths.empty() ? default_image(*model_) : args.images.paths.front();
+    prompt_ = engine::make_turn(form_, args.prompt, 1, true, model_->tokenizer());
+  }
+
+  std::vector<Configuration> run();
+  const engine::Session& session() const { return session_; }
+  const PeerTimes& peer_last() const { return peer_last_; }
+  int64_t own_peak_bytes() const { return own_peak_bytes_; }
+
+ private:
+  Times run_own(Configuration& c);
+  Times run_peer(Configuration& c);
+
+  const BenchArguments& args_;
+  std::shared_ptr<const engine::Model> model_;
+  engine::Session session_;
+  engine::PromptTemplate form_;
+  engine::Prompt prompt_;
+  std::string image_path_;
+  std::unique_ptr<Peer> peer_;
+  PeerTimes peer_last_;
+  int64_t own_peak_bytes_ = 0;
+};
+
+Times Bench::run_own(Configuration& c) {
+  session_.clear();
+  engine::Stopwatch watch;
+  const engine::Image picture = engine::load_image(image_path_);
+  Times t;
+  t.image = watch.lap();
+  const auto fit = engine::parse_image_fit(args_.images.fit);
+  const engine::EncodedImage image = session_.encode(picture, fit, engine::Session::tower_request(c.prune));
+  t.image += image.preprocess_ms;
+  t.tower = image.tower_ms;
+  t.projector = image.projector_ms;
+  c.last = session_.prefill(prompt_, {&image}, c.prune, args_.n_decode);
+  t.select = c.last.select_ms;
+  t.prefill = c.last.prefill_ms;
+  c.kv_allocated = session_.cache().bytes_allocated();
+  std::vector<float> logits = c.last.logits;
+  engine::Sampler greedy({});
+  watch.lap();
+  for (int32_t i = 0; i < args_.n_decode; ++i) logits = session_.decode(greedy.pick(logits));
+  t.decode = watch.lap();
+  c.n_tokens = c.last.n_text + c.last.n_visual_before;
+  c.prefill_flops = count_flops(model_->llama(), c.last);
+  own_peak_bytes_ = peak_rss_bytes();
+  return t;
+}
+
+Times Bench::run_peer(Configuration& c) {
+  if (peer_ == nullptr) {
+    PeerRequest request;
+    request.text_path = model_->options().text_path;
+    request.mmproj_path = model_->options().mmproj_path;
+    request.image_path = image_path_;
+    request.prompt = engine::written_turn(form_, args_.prompt, 1, true, model_->tokenizer());
+    request.n_threads = session_.n_threads();
+    request.n_decode = args_.n_decode;
+    peer_ = std::make_unique<Peer>(request);
+  }
+  peer_last_ = peer_->run();
+  c.n_tokens = peer_last_.n_tokens;
+  Times t;
+  t.image = peer_last_.image_ms;
+  t.tower = peer_last_.tower_ms;
+  t.prefill = peer_last_.prefill_ms;
+  t.decode = peer_last_.decode_ms;
+  return t;
+}
+
+/// Warm-up, then repetitions in which the configurations take turns, starting with another one each time.
+std::vector<Configuration> Bench::run() {
+  std::vector<Configuration> list = configurations(args_, *model_);
+  const auto n = static_cast<int32_t>(list.size());
+  Progress progress("measuring", static_cast<int64_t>(n) * (args_.n_warmup + args_.n_repetitions));
+  for (int32_t repetition = 0; repetition < args_.n_warmup + args_.n_repetitions; ++repetition) {
+    for (int32_t i = 0; i < n; ++i) {
+      Configuration& c = list[static_cast<std::size_t>((i + repetition) % n)];
+      const Times t = c.peer ? run_peer(c) : run_own(c);
+      if (repetition >= args_.n_warmup) c.runs.push_back(t);
+      progress.step();
+    }
+  }
+  return list;
+}
+
+Spread spread_of_stage(const Configuration& c, double Times::*part) {
+  std::vector<double> values;
+  for (const Times& t : c.runs) values.push_back(t.*part);
+  return spread_of(values);
+}
+
+Spread spread_of_ttft(const Configuration& c) {
+  std::vector<double> values;
+  for (const Times& t : c.runs) values.push_back(t.ttft());
+  return spread_of(values);
+}
+
+ordered_json spread_json(const Spread& s) { return {{"median", s.median}, {"q1", s.low}, {"q3", s.high}}; }
+
+ordered_json row_json(const Configuration& c, const Configuration& base, const engine::Model& model,
+                      int32_t n_decode) {
+  ordered_json stages;
+  for (const Stage& stage : kStages) stages[stage.name] = spread_json(spread_of_stage(c, stage.part));
+  const double ttft = spread_of_ttft(c).median;
+  const double decode = spread_of_stage(c, &Times::decode).median;
+  ordered_json row = {{"name", c.name},
+                      {"prompt_tokens", c.n_tokens},
+                      {"stage_ms", stages},
+                      {"ttft_ms", spread_json(spread_of_ttft(c))},
+                      {"decode_tokens_per_s", decode > 0.0 ? 1000.0 * n_decode / decode : 0.0},
+                      {"ttft_speedup", spread_of_ttft(base).median / ttft}};
+  if (c.peer) return row;
+  const double realised =
+      spread_of_stage(base, &Times::prefill).median / spread_of_stage(c, &Times::prefill).median;
+  const double ideal = base.prefill_flops / c.prefill_flops;
+  const double average = c.last.n_text + c.last.n_visual_average;
+  const double tower =
+      engine::tower_flops(model.clip()) + engine::projector_flops(model.mlp(), c.last.n_visual_before);
+  const double encode_ms =
+      ttft - spread_of_stage(c, &Times::prefill).median - spread_of_stage(c, &Times::select).median;
+  row["visual_tokens"] = {{"before", c.last.n_visual_before},
+                          {"after", c.last.n_visual_after},
+                          {"layer_average", c.last.n_visual_average}};
+  row["prefill_flops"] = c.prefill_flops;
+  row["tower_flops"] = tower;
+  row["kv_bytes"] = c.last.kv_bytes;
+  row["kv_bytes_unpruned"] = c.last.kv_bytes_unpruned;
+  row["kv_bytes_allocated"] = c.kv_allocated;
+  row["prefill_speedup"] = {{"realised", realised},
+                            {"ideal_flops", ideal},
+                            {"ideal_tokens", c.n_tokens / average},
+                            {"realised_share", realised / ideal},
+                            {"realised_share_of_tokens", realised * average / c.n_tokens}};
+  row["amdahl_ceiling"] = spread_of_ttft(base).median / encode_ms;
+  return row;
+}
+
+void print_table(const ordered_json& report) {
+  fmt::print("{}\n{} threads, {} repetitions after {} warm-up; median milliseconds [quartiles]\n\n",
+             report["backend"].get<std::string>(), report["threads"].get<int>(),
+             report["repetitions"].get<int>(), report["warmup"].get<int>());
+  fmt::print("{:<42}{:>7}{:>8}{:>9}{:>10}{:>19}{:>9}{:>19}{:>8}{:>9}{:>9}\n", "configuration", "tokens",
+             "tower", "project", "select", "prefill", "x (of)", "first token", "x", "tok/s", "KV MB");
+  for (const auto& row : report["configurations"]) {
+    const auto median = [&](const char* stage) { return row["stage_ms"][stage]["median"].get<double>(); };
+    const auto range = [](const ordered_json& s) {
+      return fmt::format("{:.1f} [{:.1f} {:.1f}]", s["median"].get<double>(), s["q1"].get<double>(),
+                         s["q3"].get<double>());
+    };
+    const bool own = row.contains("prefill_speedup");
+    const std::string speedup =
+        own ? fmt::format("{:.2f} ({:.0f}%)", row["prefill_speedup"]["realised"].get<double>(),
+                          100.0 * row["prefill_speedup"]["realised_share"].get<double>())
+            : "";
+    fmt::print("{:<42}{:>7}{:>8.1f}{:>9.1f}{:>10.3f}{:>19}{:>13}{:>19}{:>6.2f}{:>8.1f}{:>9}\n",
+               row["name"].get<std::string>(), own ? row["visual_tokens"]["after"].get<int>() : 0,
+               median("tower"), median("projector"), median("select"), range(row["stage_ms"]["prefill"]),
+               speedup, range(row["ttft_ms"]), row["ttft_speedup"].get<double>(),
+               row["decode_tokens_per_s"].get<double>(),
+               own ? fmt::format("{:.1f}", row["kv_bytes"].get<double>() / 1e6) : "");
+  }
+  fmt::print("\npeak memory {:.2f} GB{}\n", report["peak_rss_bytes"].get<double>() / 1e9,
+             report.contains("peer")
+                 ? fmt::format(", llama.cpp {:.2f} GB", report["peer"]["peak_rss_bytes"].get<double>() / 1e9)
+                 : "");
+}
+
+int bench(const BenchArguments& args) {
+  const auto model = engine::Model::load(args.model.model_options());
+  Bench run(args, model);
+  const std::vector<Configuration> list = run.run();
+  ordered_json report = {{"winnow", WINNOW_VERSION},
+                         {"model", model->options().text_path},
+                         {"backend", backend_text(*model)},
+                         {"threads", run.session().n_threads()},
+                         {"weights", model->decoder_weights().placement()},
+                         {"tower_weights", model->tower_weights().placement()},
+                         {"repetitions", args.n_repetitions},
+                         {"warmup", args.n_warmup},
+                         {"decode_tokens", args.n_decode},
+                         {"seed", args.seed},
+                         {"peak_rss_bytes", run.own_peak_bytes()}};
+  if (args.peer) report["peer"] = {{"peak_rss_bytes", run.peer_last().peak_rss_bytes}};
+  report["configurations"] = ordered_json::array();
+  for (const Configuration& c : list) {
+    report["configurations"].push_back(row_json(c, list.front(), *model, args.n_decode));
+  }
+  print_table(report);
+  if (!args.json_path.empty()) {
+    std::ofstream file(args.json_path);
+    file << report.dump(2) << "\n";
+    file.close();
+    WINNOW_CHECK(file.good(), Io, "cli.bench", "{}: cannot be written", args.json_path);
+  }
+  return 0;
+}
+
+void add_peer(CLI::App& app, Action& action) {
+  auto request = std::make_shared<PeerRequest>();
+  CLI::App& command = *app.add_subcommand("peer", "One side of 'winnow bench --peer'")->group("");
+  command.add_option("-m", request->text_path)->required();
+  command.add_option("--mmproj", request->mmproj_path)->required();
+  command.add_option("--image", request->image_path)->required();
+  command.add_option("-p", request->prompt)->required();
+  command.add_option("-t", request->n_threads);
+  command.add_option("--decode", request->n_decode);
+  command.callback([request, &action] { action = [request] { return serve_peer(*request); }; });
+}
+
+}  // namespace
+
+void add_bench(CLI::App& app, Action& action) {
+  auto args = std::make_shared<BenchArguments>();
+  CLI::App& command = *app.add_subcommand("bench", "Measure methods x budgets on one model, stage by stage");
+  command.add_option("--prune", args->methods, "Methods; 'none' is always measured")->capture_default_str();
+  command.add_option("--keep", args->keeps, "Budgets, for every method")->capture_default_str();
+  command.add_option("--budget", args->budget, "exact or average")->capture_default_str();
+  args->images.add_to(command);
+  command.add_option("-p,--prompt", args->prompt, "Question")->capture_default_str();
+  command.add_option("--template", args->prompt_template, "As in 'winnow run'");
+  command.add_option("--decode", args->n_decode, "Tokens to generate after the first")
+      ->check(CLI::Range(0, 4096))
+      ->capture_default_str();
+  command.add_option("--reps", args->n_repetitions, "Measured repetitions")
+      ->check(CLI::Range(1, 10000))
+      ->capture_default_str();
+  command.add_option("--warmup", args->n_warmup, "Repetitions that are not counted")
+      ->check(CLI::Range(0, 1000))
+      ->capture_default_str();
+  command.add_option("--seed", args->seed, "For methods that draw at random")->capture_default_str();
+  command.add_flag("--peer", args->peer, "Measure llama.cpp on the same files too, interleaved");
+  command.add_option("--json", args->json_path, "Also write everything as JSON");
+  args->model.add_to(command);
+  command.callback([args, &action] { action = [args] { return bench(*args); }; });
+  add_peer(app, action);
+}
+
 }  // namespace winnow::cli

@@ -25,30 +25,6 @@ int32_t count(std::string_view text, std::string_view word) {
   return n;
 }
 
-/// Text with kImageMarker at every image's place.
-std::string written_turn(const PromptTemplate& t, const std::string& text, int32_t n_images, bool first_turn,
-                         const Tokenizer& tokenizer) {
-  std::string images;
-  if (count(text, kImageMarker) == 0) {
-    for (int32_t i = 0; i < n_images; ++i) images += kImageMarker;
-  }
-  if (!t.chat.empty()) {
-    const std::string content = images.empty() ? text : images + "\n" + text;
-    return tokenizer.apply_chat_template(t.chat, {{"user", content}});
-  }
-  std::string form = first_turn || t.next.empty() ? t.first : t.next;
-  // "{image}\n" belongs together: no image, no empty line.
-  if (images.empty()) form = replaced(form, std::string(kImageSlot) + "\n", "");
-  form = replaced(form, kImageSlot, std::string("\x01"));
-  form = replaced(form, kPromptSlot, text);
-  std::string joined = images;
-  if (form.find("\x01\n") != std::string::npos && n_images > 1 && !images.empty()) {
-    joined = kImageMarker;
-    for (int32_t i = 1; i < n_images; ++i) joined += std::string("\n") + kImageMarker;
-  }
-  return replaced(form, "\x01", joined);
-}
-
 }  // namespace
 
 const std::vector<PromptTemplate>& prompt_templates() {
@@ -87,6 +63,29 @@ PromptTemplate choose_template(const std::string& wanted, const GgufFile& text_m
     }
   }
   return prompt_templates().front();
+}
+
+std::string written_turn(const PromptTemplate& t, const std::string& text, int32_t n_images, bool first_turn,
+                         const Tokenizer& tokenizer) {
+  std::string images;
+  if (count(text, kImageMarker) == 0) {
+    for (int32_t i = 0; i < n_images; ++i) images += kImageMarker;
+  }
+  if (!t.chat.empty()) {
+    const std::string content = images.empty() ? text : images + "\n" + text;
+    return tokenizer.apply_chat_template(t.chat, {{"user", content}});
+  }
+  std::string form = first_turn || t.next.empty() ? t.first : t.next;
+  // "{image}\n" belongs together: no image, no empty line.
+  if (images.empty()) form = replaced(form, std::string(kImageSlot) + "\n", "");
+  form = replaced(form, kImageSlot, std::string("\x01"));
+  form = replaced(form, kPromptSlot, text);
+  std::string joined = images;
+  if (form.find("\x01\n") != std::string::npos && n_images > 1 && !images.empty()) {
+    joined = kImageMarker;
+    for (int32_t i = 1; i < n_images; ++i) joined += std::string("\n") + kImageMarker;
+  }
+  return replaced(form, "\x01", joined);
 }
 
 Prompt make_turn(const PromptTemplate& prompt_template, const std::string& text, int32_t n_images,

@@ -42,6 +42,10 @@ const std::vector<PromptTemplate>& prompt_templates();
 PromptTemplate choose_template(const std::string& wanted, const GgufFile& text_model,
                                const Tokenizer& tokenizer);
 
+/// One turn written out, kImageMarker at every image's place.
+std::string written_turn(const PromptTemplate& prompt_template, const std::string& text, int32_t n_images,
+                         bool first_turn, const Tokenizer& tokenizer);
+
 /// One turn as pieces. n_images images are spread over the kImageMarker places of the text (as many as
 /// images), or put where the template says. Text between images is tokenised piece by piece, as LLaVA's own
 /// code does. Throws InvalidArgument for an empty prompt or when markers and images differ in number.
