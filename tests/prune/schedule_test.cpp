@@ -101,7 +101,8 @@ TEST(ImageQuotasTest, HandWorked) {
   EXPECT_EQ(image_quotas(101, Ints{576, 576}), (Ints{51, 50}));       // the lower image wins the tie
   EXPECT_EQ(image_quotas(10, Ints{576, 576, 144}), (Ints{5, 4, 1}));  // 4.44, 4.44, 1.11
   EXPECT_EQ(image_quotas(7, Ints{10, 20, 40}), (Ints{1, 2, 4}));
-  EXPECT_EQ(image_quotas(5, Ints{1000, 1, 1}), (Ints{3, 1, 1}));  // one each comes first
+  EXPECT_EQ(image_quotas(5, Ints{1000, 1, 1}), (Ints{3, 1, 1}));                // one each comes first
+  EXPECT_EQ(image_quotas(9, Ints{1000, 500, 1, 1, 1}), (Ints{4, 2, 1, 1, 1}));  // 5.988, 2.994
   EXPECT_EQ(image_quotas(4, Ints{10, 10, 1, 1}), (Ints{1, 1, 1, 1}));
   EXPECT_EQ(image_quotas(1, Ints{9, 9, 9}), (Ints{1, 1, 1}));
   EXPECT_EQ(image_quotas(99, Ints{3, 4}), (Ints{3, 4}));
