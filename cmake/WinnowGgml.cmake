@@ -62,6 +62,7 @@ else()
     set(WINNOW_LLAMA_PREFIX "${WINNOW_DEPS_DIR}/llama")
     list(PREPEND CMAKE_PREFIX_PATH "${WINNOW_LLAMA_PREFIX}/usr")
     winnow_use_private_prefix("${WINNOW_LLAMA_PREFIX}")
+    set(CMAKE_SKIP_RPATH ON)  # the options above hold the path; CMake's own would warn that the prefix hides libz
     set(WINNOW_LLAMA_FROM "private prefix ${WINNOW_LLAMA_PREFIX}")
   else()
     set(WINNOW_LLAMA_FROM "system")

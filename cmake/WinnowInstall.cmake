@@ -1,4 +1,4 @@
-# Installs the rooms, their headers, the command and a CMake package: find_package(winnow [COMPONENTS prune ...]).
+# Installs the rooms, their headers and a CMake package: find_package(winnow [COMPONENTS prune ...]).
 # base and prune are exported apart from the rest, so that using them alone asks for nothing but fmt.
 include(CMakePackageConfigHelpers)
 
@@ -25,11 +25,6 @@ foreach(room ${rooms})
   install(DIRECTORY "winnow/${folder}" DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}/winnow"
           FILES_MATCHING PATTERN "*.h" PATTERN "*_impl.h" EXCLUDE)
 endforeach()
-
-if(TARGET winnow)
-  set_target_properties(winnow PROPERTIES INSTALL_RPATH_USE_LINK_PATH ON)
-  install(TARGETS winnow RUNTIME DESTINATION "${CMAKE_INSTALL_BINDIR}")
-endif()
 
 configure_package_config_file(cmake/winnow-config.cmake.in "${PROJECT_BINARY_DIR}/winnow-config.cmake"
                               INSTALL_DESTINATION "${WINNOW_INSTALL_CMAKEDIR}")

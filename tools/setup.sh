@@ -14,8 +14,8 @@ cd "$(dirname "$0")/.."
 deps_dir=${WINNOW_DEPS_DIR:-$PWD/.deps}
 way=${WINNOW_DEPS:-auto}
 suite=${WINNOW_DEB_SUITE:-testing}
-packages="g++ cmake make pkg-config python3 libfmt-dev nlohmann-json3-dev libcli11-dev libstb-dev libjpeg-dev
-          libpng-dev libwebp-dev libgtest-dev libbenchmark-dev"
+packages="g++ cmake make pkg-config python3 libfmt-dev nlohmann-json3-dev libcli11-dev libjpeg-dev libpng-dev
+          libgif-dev libwebp-dev libgtest-dev libbenchmark-dev"
 dev_packages="clang clang-format clang-tidy libclang-rt-dev"
 # ggml and libllama, and what they need newer than a stable system has.
 prefix_packages="libggml0 libggml-dev libllama0 libllama-dev libc6 libstdc++6 libgcc-s1 libgomp1 libssl3t64 libzstd1
@@ -130,8 +130,8 @@ main() {
     # shellcheck disable=SC2086
     install_packages $wanted
   else
-    say "no apt here: a C++20 compiler, CMake >= 3.24, pkg-config, python3, fmt, nlohmann-json, CLI11, stb, libjpeg,"
-    say "libpng, libwebp and GoogleTest have to be there already; CMake says which is not"
+    say "no apt here: a C++20 compiler, CMake >= 3.24, pkg-config, python3, fmt, nlohmann-json, CLI11, libjpeg,"
+    say "libpng, giflib, libwebp and GoogleTest have to be there already; CMake says which is not"
   fi
 
   [ "$way" = download ] || rm -f "$deps_dir/fetch-llama"
