@@ -42,8 +42,8 @@ struct BenchArguments {
 
 /// The stages of one repetition, milliseconds.
 struct Times {
-  double image = 0.0, tower = 0.0, projector = 0.0, select = 0.0, prefill = 0.0, decode = 0.0;
-  double ttft() const { return image + tower + projector + select + prefill; }
+  double image = 0.0, tower = 0.0, projector = 0.0, select = 0.0, gather = 0.0, prefill = 0.0, decode = 0.0;
+  double ttft() const { return image + tower + projector + select + gather + prefill; }
 };
 
 struct Stage {
@@ -52,7 +52,8 @@ struct Stage {
 };
 constexpr Stage kStages[] = {{"image", &Times::image},         {"tower", &Times::tower},
                              {"projector", &Times::projector}, {"select", &Times::select},
-                             {"prefill", &Times::prefill},     {"decode", &Times::decode}};
+                             {"gather", &Times::gather},       {"prefill", &Times::prefill},
+                             {"decode", &Times::decode}};
 
 /// One row of the table: a method with a budget, or the peer.
 struct Configuration {
@@ -165,6 +166,7 @@ Times Bench::run_own(Configuration& c) {
   t.projector = image.projector_ms;
   c.last = session_.prefill(prompt_, {&image}, c.prune, args_.n_decode);
   t.select = c.last.select_ms;
+  t.gather = c.last.gather_ms;
   t.prefill = c.last.prefill_ms;
   c.kv_allocated = session_.cache().bytes_allocated();
   std::vector<float> logits = c.last.logits;
@@ -248,8 +250,9 @@ ordered_json row_json(const Configuration& c, const Configuration& base, const e
   const double average = c.last.n_text + c.last.n_visual_average;
   const double tower =
       engine::tower_flops(model.clip()) + engine::projector_flops(model.mlp(), c.last.n_visual_before);
-  const double encode_ms =
-      ttft - spread_of_stage(c, &Times::prefill).median - spread_of_stage(c, &Times::select).median;
+  const double encode_ms = ttft - spread_of_stage(c, &Times::prefill).median -
+                           spread_of_stage(c, &Times::select).median -
+                           spread_of_stage(c, &Times::gather).median;
   row["visual_tokens"] = {{"before", c.last.n_visual_before},
                           {"after", c.last.n_visual_after},
                           {"layer_average", c.last.n_visual_average}};

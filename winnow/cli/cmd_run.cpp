@@ -68,8 +68,8 @@ ordered_json turn_json(const RunArguments& args, const engine::PruneOptions& opt
   const double tower_ms = sum_of(images, &engine::EncodedImage::tower_ms);
   const double projector_ms = sum_of(images, &engine::EncodedImage::projector_ms);
   const engine::PrefillResult& p = turn.prefill;
-  const double ttft =
-      image_ms + tower_ms + projector_ms + p.select_ms + p.prefill_ms + turn.answer.first_token_ms;
+  const double ttft = image_ms + tower_ms + projector_ms + p.select_ms + p.gather_ms + p.prefill_ms +
+                      turn.answer.first_token_ms;
   return {
       {"answer", turn.answer.text},
       {"question", turn.question},
@@ -83,6 +83,7 @@ ordered_json turn_json(const RunArguments& args, const engine::PruneOptions& opt
         {"tower", tower_ms},
         {"projector", projector_ms},
         {"select", p.select_ms},
+        {"gather", p.gather_ms},
         {"prefill", p.prefill_ms},
         {"decode", turn.answer.decode_ms}}},
       {"ttft_ms", ttft},

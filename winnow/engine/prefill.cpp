@@ -127,7 +127,7 @@ std::vector<float> Prefill::run_chunk(int32_t start, int32_t size, int32_t first
   chunk.first_layer = first;
   chunk.last_layer = last;
   chunk.logits = last == llama_.n_layer;
-  chunk.fused = session_.fused(size);
+  chunk.fused = session_.fused();
   if (!chunk.logits || all_logits) {
     chunk.out_rows.resize(static_cast<std::size_t>(size));
     std::iota(chunk.out_rows.begin(), chunk.out_rows.end(), 0);
@@ -160,7 +160,8 @@ Prefill::Taps Prefill::run_layers(int32_t first, int32_t last, const prune::Step
   if (needs_signal(next, prune::Signal::LastVisualAttention) && !images_.empty()) {
     taps.last_visual.row = images_.back().first + images_.back().count - 1;
   }
-  for (int32_t il = first; il < last; ++il) cache.reserve(il, cache.layer(il).n + n() + reserve_);
+  const int32_t room = std::clamp(session_.n_ctx_ - session_.n_ids_ - id_span_, 0, reserve_);
+  for (int32_t il = first; il < last; ++il) cache.reserve(il, cache.layer(il).n + n() + room);
   const int32_t wanted = session_.options_.n_batch > 0 ? session_.options_.n_batch : kDefaultBatch;
   const int32_t batch = session_.observer_ ? n() : wanted;
   std::vector<float> out;
@@ -176,25 +177,18 @@ Prefill::Taps Prefill::run_layers(int32_t first, int32_t last, const prune::Step
 
 /// How many tokens each image keeps at this step.
 std::vector<int32_t> Prefill::share(const prune::Step& step) {
-  std::vector<int32_t> counts;
   std::vector<int32_t> sizes;
-  for (const ImageRun& run : images_) sizes.push_back(run.count);
-  bool fixed = true;
+  std::vector<prune::Grid> grids;
   for (const ImageRun& run : images_) {
-    const auto count = step.use.method->fixed_count(run.image->grid, step.use.params);
-    fixed = fixed && count.has_value();
-    counts.push_back(count.value_or(0));
+    sizes.push_back(run.count);
+    grids.push_back(run.image->grid);
   }
-  if (!fixed) {
-    const int32_t n_keep = prune::tokens_to_keep(step.budget, n_visual_before_, step.layer, llama_.n_layer);
-    counts = prune::image_quotas(n_keep, sizes);
-    if (!step.budget.percent && step.budget.value > n_visual()) {
-      result_.notes.push_back(fmt::format("{} tokens are to be kept, there are only {}: all are kept",
-                                          step.budget.to_string(), n_visual()));
-    }
+  if (!step.budget.percent && step.budget.value > n_visual()) {
+    result_.notes.push_back(
+        fmt::format("{} visual tokens are to be kept, there are only {}: all of them are kept",
+                    step.budget.to_string(), n_visual()));
   }
-  for (std::size_t i = 0; i < counts.size(); ++i) counts[i] = std::clamp(counts[i], 1, sizes[i]);
-  return counts;
+  return prune::step_quotas(step, grids, sizes, llama_.n_layer);
 }
 
 /// Views of what the method needs for one image; `storage` owns what had to be copied.
@@ -281,6 +275,7 @@ void Prefill::record(const prune::Step& step, int32_t image, const ImageRun& run
 
 void Prefill::apply(const prune::Step& step, const Taps& taps) {
   if (images_.empty()) return;
+  watch_.lap();
   const std::vector<int32_t> counts = share(step);
   std::vector<prune::Plan> plans;
   for (std::size_t i = 0; i < images_.size(); ++i) {
@@ -291,7 +286,9 @@ void Prefill::apply(const prune::Step& step, const Taps& taps) {
     plans.push_back(prune::run_method(step.use, signals, counts[i], rng));
     record(step, static_cast<int32_t>(i), images_[i], plans.back());
   }
-  gather(plans, prune_.position.value_or(step.use.method->info().position));
+  result_.select_ms += watch_.lap();
+  gather(plans, prune_.position.value_or(prune::default_position(step)));
+  result_.gather_ms += watch_.lap();
 }
 
 /// Builds the shorter sequence: text rows as they are, per image the plan's weighted sums.
@@ -345,12 +342,12 @@ void Prefill::gather(const std::vector<prune::Plan>& plans, prune::PositionPolic
 
 PrefillResult Prefill::run(bool all_logits) {
   result_.n_visual_before = n_visual_before_;
+  result_.prefill_ms += watch_.lap();  // token embeddings
   const int32_t n_unpruned = n();
   int32_t layer = 0;
   std::size_t next = 0;
   const auto& steps = prune_.steps;
   for (; next < steps.size() && steps[next].layer <= 0; ++next) apply(steps[next], {});
-  result_.select_ms += watch_.lap();
   check_context();
   if (session_.observer_) {
     const int64_t shape[] = {1, n(), llama_.n_embd};
@@ -365,7 +362,7 @@ PrefillResult Prefill::run(bool all_logits) {
     result_.prefill_ms += watch_.lap();
     layer = end;
     for (; next < steps.size() && steps[next].layer == layer; ++next) apply(steps[next], taps);
-    result_.select_ms += watch_.lap();
+    watch_.lap();
   }
   int32_t used_ids = 0;
   for (int32_t il = 0; il < llama_.n_layer; ++il)

@@ -38,18 +38,19 @@ Session::Session(std::shared_ptr<const Model> model, const SessionOptions& optio
       backends_(model_->device(), options.n_threads > 0 ? options.n_threads : default_threads()),
       cache_(model_->llama().n_layer, model_->llama().n_embd_kv(),
              kv_type_of(options.kv_type, model_->options().f32), model_->device()) {
+  const ggml_type kv_type = kv_type_of(options.kv_type, model_->options().f32);
+  const int64_t block = ggml_blck_size(kv_type);
+  WINNOW_CHECK(model_->llama().d_head % block == 0, InvalidArgument, kWhere,
+               "KV type {} stores blocks of {} values, the model's heads have {}", ggml_type_name(kv_type),
+               block, model_->llama().d_head);
   const int32_t trained = model_->llama().n_ctx;
   WINNOW_CHECK(options.n_ctx >= 0, InvalidArgument, kWhere, "context, got {}, expected >= 1", options.n_ctx);
   n_ctx_ = options.n_ctx > 0 ? options.n_ctx : trained;
 }
 
-/// Measured on CPU (docs/performance.md): the fused kernel wins for few queries, materialised attention for
-/// long prompts.
-bool Session::fused(int32_t n_query) const {
-  if (model_->options().f32) return false;
-  if (options_.flash != FlashAttention::Auto) return options_.flash == FlashAttention::On;
-  return !is_cpu(model_->device()) || n_query <= 32;
-}
+/// auto is on: measured faster than materialised attention for prompts, decoding and the tower
+/// (docs/performance.md). f32 mode is for exact comparison, and the fused kernels round to f16.
+bool Session::fused() const { return !model_->options().f32 && options_.flash != FlashAttention::Off; }
 
 TowerRequest Session::tower_request(const PruneOptions& options) {
   TowerRequest request;
@@ -77,8 +78,7 @@ EncodedImage Session::encode(const Image& image, ImageFit fit, const TowerReques
     const int64_t shape[] = {1, 3, clip.image_size_px, clip.image_size_px};
     (*observer)("pixel_values", shape, pixels.values);
   }
-  TowerOutput tower =
-      run_clip(clip, model_->tower_weights(), pixels, request, fused(clip.n_patch()), backends_, observer);
+  TowerOutput tower = run_clip(clip, model_->tower_weights(), pixels, request, fused(), backends_, observer);
   out.features = std::move(tower.features);
   out.signals = std::move(tower.signals);
   out.tower_ms = watch.lap();
@@ -107,7 +107,7 @@ std::vector<float> Session::decode(int32_t token) {
   chunk.last_layer = llama.n_layer;
   chunk.out_rows = {0};
   chunk.logits = true;
-  chunk.fused = fused(1);
+  chunk.fused = fused();
   DecoderOutput out = run_llama(llama, model_->decoder_weights(), chunk, cache_, backends_, nullptr);
   for (int32_t il = 0; il < llama.n_layer; ++il) ++cache_.layer(il).next_id;
   ++n_ids_;

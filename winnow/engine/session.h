@@ -69,7 +69,8 @@ struct PrefillResult {
   int32_t n_visual_before = 0;
   int32_t n_visual_after = 0;     ///< entering the last layer
   double n_visual_average = 0.0;  ///< mean over the layers
-  double select_ms = 0.0;
+  double select_ms = 0.0;         ///< signals and methods
+  double gather_ms = 0.0;         ///< building the shorter sequence
   double prefill_ms = 0.0;
   int64_t kv_bytes = 0;           ///< rows this prompt left in the cache
   int64_t kv_bytes_unpruned = 0;  ///< what they would be without pruning
@@ -108,7 +109,7 @@ class Session {
 
  private:
   friend class Prefill;
-  bool fused(int32_t n_query) const;
+  bool fused() const;
 
   std::shared_ptr<const Model> model_;
   SessionOptions options_;

@@ -36,7 +36,7 @@ Written by `winnow methods --markdown`; do not edit by hand. How each works, and
 stands at the head of its file in `winnow/prune/methods/`.
 
 A method is used as `--prune NAME[:param=value,...]`. K is the decoder layer, counted from 0, whose input is pruned
-(`--layer K`). Positions are what happens to position ids unless `--positions` says otherwise: `original` keeps every
+(`--layer K`). Positions are what happens to position ids unless `--position` says otherwise: `original` keeps every
 token's id, `compact` renumbers the shorter sequence, `regrid` spreads the kept tokens evenly over their image's ids.
 Ties go to the token with the lower index.
 

@@ -7,7 +7,6 @@
 #include <optional>
 
 #include "winnow/base/error.h"
-#include "winnow/base/log.h"
 
 namespace winnow::prune {
 namespace {
@@ -166,10 +165,6 @@ std::vector<int32_t> step_quotas(const Step& step, std::span<const Grid> grids,
   WINNOW_CHECK(n_visual <= INT32_MAX, InvalidArgument, "prune.step_quotas",
                "visual tokens, got {}, expected at most {}", n_visual, INT32_MAX);
   if (fixed.empty()) {
-    if (!step.budget.percent && step.budget.value > static_cast<double>(n_visual)) {
-      log(LogLevel::Warning, "{} visual tokens are fewer than the {} to keep: all are kept", n_visual,
-          step.budget.to_string());
-    }
     return image_quotas(tokens_to_keep(step.budget, static_cast<int32_t>(n_visual), step.layer, n_layer),
                         image_tokens);
   }

@@ -71,8 +71,8 @@ PositionPolicy default_position(const Step& step);
 
 /// Tokens that each image keeps in a step: the count that the parameters fix, all of them for "none", else
 /// the budget shared by image_quotas(). grids: [n_image] as before any pruning; image_tokens: [n_image]
-/// tokens that remain before the step. Warns in the log when the budget asks for more than there are, and
-/// keeps all. Throws InvalidArgument when a budget was given that contradicts the parameters.
+/// tokens that remain before the step. A budget for more than there are keeps all. Throws InvalidArgument
+/// when a budget was given that contradicts the parameters.
 std::vector<int32_t> step_quotas(const Step& step, std::span<const Grid> grids,
                                  std::span<const int32_t> image_tokens, int32_t n_layer);
 
