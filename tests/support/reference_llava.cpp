@@ -147,6 +147,14 @@ std::vector<int32_t> rows_left(int32_t n, const RefPrune& prune, std::span<const
   return rows;
 }
 
+/// Positions of all rows from the drop on.
+std::vector<int32_t> continued(const RefPrune& prune, std::span<const int32_t> positions) {
+  if (prune.positions_after.empty()) return {positions.begin(), positions.end()};
+  std::vector<int32_t> after = prune.positions_after;
+  while (after.size() < positions.size()) after.push_back(after.back() + 1);
+  return after;
+}
+
 double quick_gelu(double x) { return x / (1.0 + std::exp(-1.702 * x)); }
 double gelu_erf(double x) { return 0.5 * x * (1.0 + std::erf(x / std::numbers::sqrt2)); }
 double silu(double x) { return x / (1.0 + std::exp(-x)); }
@@ -339,8 +347,9 @@ RefForward ReferenceLlava::forward(const RefMatrix& embeds, std::span<const int3
       out.kept = prune->kept ? *prune->kept : top(out.scores, prune->n_keep);
       out.rows = rows_left(static_cast<int32_t>(x.rows), *prune, out.kept);
       x = ref_rows(x, out.rows);
+      const std::vector<int32_t> after = continued(*prune, positions);
       for (std::size_t r = 0; r < out.rows.size(); ++r)
-        position[r] = positions[static_cast<std::size_t>(out.rows[r])];
+        position[r] = after[static_cast<std::size_t>(out.rows[r])];
     }
     x = decoder_layer(layer, x, position, out.attention.emplace_back());
     out.layers.push_back(x);

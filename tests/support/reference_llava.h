@@ -52,6 +52,8 @@ struct RefPrune {
   std::vector<int32_t> visual_rows = {};
   int32_t query_row = -1;  ///< the prompt's last row in FastV; always name it when decoding
   std::optional<std::vector<int32_t>> kept = std::nullopt;  ///< indices into visual_rows
+  /// Position of every input row from `layer` on; empty: as given. Rows beyond its end go on by one each.
+  std::vector<int32_t> positions_after = {};
 };
 
 /// One forward pass over n rows; after a drop before layer K the matrices of layers >= K have n_left rows.

@@ -73,7 +73,9 @@ Prefill::Prefill(Session& session, const Prompt& prompt, const std::vector<const
     : session_(session), llama_(session.model().llama()), prune_(prune), reserve_(reserve) {
   int32_t layer = prune::kAfterTower;
   for (const prune::Step& step : prune.steps) {
-    WINNOW_CHECK(step.layer >= layer && step.layer < llama_.n_layer, InvalidArgument, kWhere,
+    // One step per layer: a second one would read attention over tokens that the first has dropped.
+    const bool ascends = step.layer > layer || step.layer == prune::kAfterTower;
+    WINNOW_CHECK(ascends && step.layer >= layer && step.layer < llama_.n_layer, InvalidArgument, kWhere,
                  "pruning steps, got one at layer {} after one at {}, expected ascending layers below {}",
                  step.layer, layer, llama_.n_layer);
     layer = step.layer;

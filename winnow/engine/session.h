@@ -33,7 +33,7 @@ struct SessionOptions {
 
 /// What pruning does in a run. No steps: nothing is dropped.
 struct PruneOptions {
-  std::vector<prune::Step> steps;                 ///< after the tower first, then by ascending layer
+  std::vector<prune::Step> steps;  ///< after the tower first, then ascending layers, one step each
   std::optional<prune::PositionPolicy> position;  ///< absent: each method's own
   uint64_t seed = 0;
 };

@@ -1,0 +1,72 @@
+#pragma once
+
+// Small models, pictures and whole runs for the engine's tests.
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "tests/support/reference_llava.h"
+#include "winnow/engine/model.h"
+#include "winnow/engine/session.h"
+#include "winnow/engine/synth.h"
+#include "winnow/record/safetensors.h"
+
+namespace winnow::testing {
+
+// The model of tests/data/llava15: 5 decoder layers, 6 heads, 36 visual tokens from index 7 of 52 on.
+inline constexpr int32_t kOracleImageToken = 500;
+inline constexpr int32_t kOracleVisual = 36;
+inline constexpr int32_t kOracleFirstVisual = 7;
+inline constexpr int32_t kOracleTowerLayers = 4;
+
+std::string oracle_path(const std::string& name);
+/// Hugging Face's results for exact.png.
+const record::TensorFile& oracle_results();
+/// Loaded once per process.
+std::shared_ptr<const engine::Model> oracle_model(bool f32 = true);
+const ReferenceLlava& oracle_reference();
+/// The prompt of the results: text, image, text.
+engine::Prompt oracle_prompt();
+
+/// Folder of this process for files made by tests, removed at its end.
+const std::string& scratch_folder();
+/// A random-weight pair, written once per process for each name, type and seed.
+engine::SynthFiles synth_files(const engine::SynthShape& shape, ggml_type type = GGML_TYPE_F32,
+                               uint64_t seed = 5);
+/// synth "tiny" (grouped-query attention, 4 layers, 16 visual tokens), loaded once per process.
+std::shared_ptr<const engine::Model> tiny_model(bool f32 = true);
+std::shared_ptr<const engine::Model> load_model(const engine::SynthFiles& files, bool f32 = true);
+
+engine::SessionOptions threads(int32_t n);
+/// A picture with structure at several scales, different for every seed.
+engine::Image picture(uint64_t seed, int32_t width, int32_t height);
+/// n text tokens that the vocabularies of all small models hold, different for every seed.
+std::vector<int32_t> text_ids(uint64_t seed, int32_t n);
+
+/// One step; an empty method gives no steps.
+engine::PruneOptions prune_with(std::string_view method, std::string_view keep, int32_t layer,
+                                const engine::Model& model);
+
+/// A whole turn: pictures through the tower, prompt, then the tokens of `forced`, or greedy ones, one by one.
+struct Turn {
+  engine::PrefillResult prefill;
+  std::vector<std::vector<float>> step_logits;  ///< after every decoded token
+  std::vector<int32_t> tokens;                  ///< the decoded tokens
+  int64_t kv_allocated = 0;                     ///< right after the prefill
+};
+Turn run_turn(engine::Session& session, const engine::Prompt& prompt,
+              const std::vector<engine::Image>& pictures, const engine::PruneOptions& options,
+              int32_t n_decode = 0, const std::vector<int32_t>& forced = {});
+
+/// max |a - b| / max(1, max |b|), as Hugging Face's results are compared; infinite when the sizes differ or a
+/// value is no number.
+double worst_error(std::span<const float> actual, std::span<const float> expected);
+double worst_error(std::span<const float> actual, std::span<const double> expected);
+int32_t argmax(std::span<const float> values);
+
+}  // namespace winnow::testing
