@@ -2,6 +2,7 @@
 
 #include <gguf.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <new>
@@ -15,7 +16,7 @@ namespace winnow::engine {
 namespace {
 
 constexpr const char* kWhere = "engine.gguf";
-constexpr int64_t kMaxKeys = 1 << 20;
+constexpr uint64_t kMaxEntries = 1 << 16;  // ggml compares every name with all before it
 
 template <class T>
 T read_at(std::span<const uint8_t> bytes, std::size_t offset) {
@@ -43,6 +44,20 @@ std::optional<double> number_of(gguf_type type, const void* data, std::size_t i)
 
 bool is_float(gguf_type type) { return type == GGUF_TYPE_FLOAT32 || type == GGUF_TYPE_FLOAT64; }
 
+/// A stored text as one short line without control characters, which could reprogram a terminal.
+std::string one_line(std::string_view text) {
+  constexpr std::size_t kLongest = 200;
+  std::string out;
+  for (const char c : text.substr(0, kLongest)) {
+    if (c == '\n') {
+      out += "\\n";
+    } else {
+      out += static_cast<unsigned char>(c) < 0x20 || c == 0x7f ? ' ' : c;
+    }
+  }
+  return text.size() <= kLongest ? out : fmt::format("{}... ({} bytes)", out, text.size());
+}
+
 /// Cheap checks with a message of our own, before ggml parses the header.
 void check_head(const std::string& path, std::span<const uint8_t> bytes) {
   WINNOW_CHECK(bytes.size() >= 24, Corrupt, kWhere,
@@ -58,6 +73,9 @@ void check_head(const std::string& path, std::span<const uint8_t> bytes) {
   WINNOW_CHECK(n_tensors <= bytes.size() / 24 && n_keys <= bytes.size() / 12, Corrupt, kWhere,
                "{}: header names {} tensors and {} keys, more than {} bytes can hold", path, n_tensors,
                n_keys, bytes.size());
+  WINNOW_CHECK(n_tensors <= kMaxEntries && n_keys <= kMaxEntries, Unsupported, kWhere,
+               "{}: header names {} tensors and {} keys, expected at most {} of each", path, n_tensors,
+               n_keys, kMaxEntries);
 }
 
 }  // namespace
@@ -100,6 +118,8 @@ void GgufFile::read_tensors() {
     t.type = gguf_get_tensor_type(meta_.get(), i);
     const int64_t* ne = gguf_get_tensor_ne(meta_.get(), i);
     std::copy(ne, ne + 4, t.ne.begin());
+    WINNOW_CHECK(*std::min_element(ne, ne + 4) >= 1, Corrupt, kWhere,
+                 "{}: tensor '{}' has shape {}, expected dimensions from 1", path_, t.name, t.shape());
     const std::size_t offset = gguf_get_tensor_offset(meta_.get(), i);
     t.bytes = gguf_get_tensor_size(meta_.get(), i);
     WINNOW_CHECK(data_start <= size && offset <= size - data_start && t.bytes <= size - data_start - offset,
@@ -200,7 +220,7 @@ std::string GgufFile::text_or(std::string_view key, const std::string& fallback)
 
 std::string GgufFile::describe(int64_t idx) const {
   const gguf_type type = gguf_get_kv_type(meta_.get(), idx);
-  if (type == GGUF_TYPE_STRING) return gguf_get_val_str(meta_.get(), idx);
+  if (type == GGUF_TYPE_STRING) return one_line(gguf_get_val_str(meta_.get(), idx));
   if (type == GGUF_TYPE_BOOL) return gguf_get_val_bool(meta_.get(), idx) ? "true" : "false";
   if (type != GGUF_TYPE_ARRAY) {
     return fmt::format("{:.9g}", number_of(type, gguf_get_val_data(meta_.get(), idx), 0).value_or(0.0));
@@ -212,7 +232,7 @@ std::string GgufFile::describe(int64_t idx) const {
   for (std::size_t i = 0; i < n; ++i) {
     out += i == 0 ? " " : ", ";
     out += item == GGUF_TYPE_STRING
-               ? std::string(gguf_get_arr_str(meta_.get(), idx, i))
+               ? one_line(gguf_get_arr_str(meta_.get(), idx, i))
                : fmt::format("{:.9g}", number_of(item, gguf_get_arr_data(meta_.get(), idx), i).value_or(0.0));
   }
   return out;

@@ -58,7 +58,7 @@ class GgufFile {
   double real_or(std::string_view key, double fallback) const;
   bool boolean_or(std::string_view key, bool fallback) const;
   std::string text_or(std::string_view key, const std::string& fallback) const;
-  /// Value as text for people ("arr[32000]" for long arrays).
+  /// Value as text for people ("arr[32000]" for long arrays, one line for long texts).
   std::string describe(int64_t key_idx) const;
 
   const std::vector<GgufTensor>& tensors() const { return tensors_; }

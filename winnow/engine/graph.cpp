@@ -81,6 +81,7 @@ ggml_tensor* attention(ggml_context* ctx, ggml_tensor* q, ggml_tensor* k, ggml_t
     return ggml_reshape_2d(ctx, out, width, n_query);
   }
   ggml_tensor* weights = attention_rows(ctx, q, k, mask, scale);
+  if (ggml_is_quantized(v->type)) v = ggml_cast(ctx, v, GGML_TYPE_F32);  // blocks cannot be transposed
   ggml_tensor* v_transposed = ggml_cont(ctx, ggml_permute(ctx, v, 1, 0, 2, 3));
   ggml_tensor* out = ggml_mul_mat(ctx, v_transposed, weights);  // ne {d_head, n_query, n_head}
   return ggml_cont_2d(ctx, ggml_permute(ctx, out, 0, 2, 1, 3), width, n_query);

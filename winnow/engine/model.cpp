@@ -9,16 +9,20 @@ namespace {
 
 constexpr const char* kWhere = "engine.model";
 
+/// Types ggml can quantise to without calibration data and multiply.
+bool can_store_weights(ggml_type type) {
+  if (type == GGML_TYPE_F32 || type == GGML_TYPE_F16 || type == GGML_TYPE_BF16) return true;
+  return ggml_is_quantized(type) && ggml_get_type_traits(type)->to_float != nullptr &&
+         !ggml_quantize_requires_imatrix(type);
+}
+
 /// "auto" keeps what is stored; see docs/performance.md for what other types bring.
 ggml_type tower_matrix_type(const std::string& name) {
   if (name == "auto" || name == "stored") return GGML_TYPE_COUNT;
   for (int type = 0; type < GGML_TYPE_COUNT; ++type) {
     const auto candidate = static_cast<ggml_type>(type);
     const char* type_name = ggml_type_name(candidate);
-    if (type_name != nullptr && name == type_name && !ggml_quantize_requires_imatrix(candidate) &&
-        ggml_blck_size(candidate) > 0) {
-      return candidate;
-    }
+    if (type_name != nullptr && name == type_name && can_store_weights(candidate)) return candidate;
   }
   fail(ErrorCode::InvalidArgument, kWhere,
        "tower type, got '{}', expected auto, stored, f32, f16, bf16, q8_0, ...", name);
@@ -32,6 +36,7 @@ Model::Model(const ModelOptions& options)
       mmproj_(options.mmproj_path),
       device_(find_device(options.device)) {
   const Stopwatch watch;
+  const ggml_type tower_type = tower_matrix_type(options.tower_type);
   llama_ = read_llama_config(text_);
   clip_ = read_clip_config(mmproj_, options.tower_blocks);
   mlp_ = read_mlp_config(mmproj_, clip_.n_embd);
@@ -41,6 +46,7 @@ Model::Model(const ModelOptions& options)
   WINNOW_CHECK(mlp_.n_out == llama_.n_embd, InvalidArgument, kWhere,
                "{} projects to width {}, {} reads width {}: these two files do not belong together",
                options.mmproj_path, mlp_.n_out, options.text_path, llama_.n_embd);
+  check_tokenizer(text_);
   tokenizer_ = std::make_unique<Tokenizer>(options.text_path);
   WINNOW_CHECK(tokenizer_->n_tokens() <= llama_.n_vocab, Corrupt, kWhere,
                "{}: the tokenizer has {} tokens, the embedding {} rows", options.text_path,
@@ -51,7 +57,7 @@ Model::Model(const ModelOptions& options)
       std::make_unique<Weights>(text_, llama_tensors(llama_), device_, weights, "loading the decoder");
   projector_weights_ =
       std::make_unique<Weights>(mmproj_, mlp_tensors(mlp_), device_, weights, "loading the projector");
-  weights.matrix_type = tower_matrix_type(options.tower_type);
+  weights.matrix_type = tower_type;
   tower_weights_ =
       std::make_unique<Weights>(mmproj_, clip_tensors(clip_), device_, weights, "loading the tower");
   load_ms_ = watch.ms();

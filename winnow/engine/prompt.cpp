@@ -99,7 +99,9 @@ Prompt make_turn(const PromptTemplate& prompt_template, const std::string& text,
                "the template '{}' has no place for {} images (expected {{image}} in it)",
                prompt_template.name, n_images);
   Prompt prompt;
-  if (!first_turn) prompt.push_back({{tokenizer.end_token()}, -1});  // closes the answer before it
+  if (!first_turn && tokenizer.end_token() >= 0) {
+    prompt.push_back({{tokenizer.end_token()}, -1});  // closes the answer before it
+  }
   std::size_t start = 0;
   for (int32_t image = 0; image <= n_images; ++image) {
     const std::size_t end = image < n_images ? whole.find(kImageMarker, start) : whole.size();

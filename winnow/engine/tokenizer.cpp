@@ -1,6 +1,10 @@
 #include "winnow/engine/tokenizer.h"
 
+#include <gguf.h>
 #include <llama.h>
+
+#include <stdexcept>
+#include <unordered_set>
 
 #include "winnow/base/error.h"
 #include "winnow/engine/backend.h"
@@ -11,7 +15,53 @@ namespace {
 
 constexpr const char* kWhere = "engine.tokenizer";
 
+void check_length(const GgufFile& file, const char* key, std::size_t n_tokens) {
+  if (!file.has(key)) return;
+  const std::size_t n = file.numbers(key).size();
+  WINNOW_CHECK(n == n_tokens, Corrupt, kWhere,
+               "{}: key '{}', got {} values, expected one for each of {} tokens", file.path(), key, n,
+               n_tokens);
+}
+
+/// The unigram tokenizer's normaliser: libllama follows its offsets up to a terminating zero.
+void check_charsmap(const GgufFile& file) {
+  constexpr const char* kKey = "tokenizer.ggml.precompiled_charsmap";
+  if (!file.has(kKey)) return;
+  const int64_t idx = gguf_find_key(file.meta(), kKey);
+  const bool array = gguf_get_kv_type(file.meta(), idx) == GGUF_TYPE_ARRAY;
+  const gguf_type item = array ? gguf_get_arr_type(file.meta(), idx) : GGUF_TYPE_COUNT;
+  const bool bytes = item == GGUF_TYPE_UINT8 || item == GGUF_TYPE_INT8;
+  const std::vector<double> map = bytes ? file.numbers(kKey) : std::vector<double>();
+  WINNOW_CHECK(map.size() > sizeof(uint32_t) && map.back() == 0.0, Corrupt, kWhere,
+               "{}: key '{}', expected an array of bytes that ends with 0", file.path(), kKey);
+}
+
 }  // namespace
+
+void check_tokenizer(const GgufFile& file) {
+  const std::string model = file.text("tokenizer.ggml.model");
+  WINNOW_CHECK(
+      model == "llama" || model == "gpt2" || model == "t5", Unsupported, kWhere,
+      "{}: tokenizer, got '{}', expected 'llama' (SentencePiece), 'gpt2' (byte pairs) or 't5' (unigram)",
+      file.path(), model);
+  const std::vector<std::string> tokens = file.texts("tokenizer.ggml.tokens");
+  WINNOW_CHECK(!tokens.empty(), Corrupt, kWhere, "{}: the tokenizer has no tokens", file.path());
+  std::unordered_set<std::string_view> seen;
+  for (std::size_t i = 0; i < tokens.size(); ++i) {
+    const bool twice = !tokens[i].empty() && !seen.insert(tokens[i]).second;
+    WINNOW_CHECK(!twice, Corrupt, kWhere, "{}: token {} '{}' occurs twice", file.path(), i, tokens[i]);
+  }
+  check_length(file, "tokenizer.ggml.scores", tokens.size());
+  check_length(file, "tokenizer.ggml.token_type", tokens.size());
+  check_charsmap(file);
+  for (const char* id : {"bos", "eos", "unknown"}) {
+    file.integer_or(fmt::format("tokenizer.ggml.{}_token_id", id), 0, static_cast<int64_t>(tokens.size()) - 1,
+                    0);
+  }
+  for (const char* flag : {"bos_token", "eos_token", "space_prefix"}) {
+    file.boolean_or(fmt::format("tokenizer.ggml.add_{}", flag), false);
+  }
+}
 
 void Tokenizer::FreeModel::operator()(llama_model* model) const { llama_model_free(model); }
 
@@ -30,11 +80,15 @@ std::vector<int32_t> Tokenizer::tokenize(std::string_view text, bool add_bos) co
   const llama_vocab* vocab = llama_model_get_vocab(model_.get());
   const auto size = static_cast<int32_t>(text.size());
   std::vector<int32_t> ids(text.size() + 2);
-  int32_t n =
-      llama_tokenize(vocab, text.data(), size, ids.data(), static_cast<int32_t>(ids.size()), add_bos, true);
-  if (n < 0) {
-    ids.resize(static_cast<std::size_t>(-n));
-    n = llama_tokenize(vocab, text.data(), size, ids.data(), -n, add_bos, true);
+  int32_t n = 0;
+  try {
+    n = llama_tokenize(vocab, text.data(), size, ids.data(), static_cast<int32_t>(ids.size()), add_bos, true);
+    if (n < 0) {
+      ids.resize(static_cast<std::size_t>(-n));
+      n = llama_tokenize(vocab, text.data(), size, ids.data(), -n, add_bos, true);
+    }
+  } catch (const std::exception&) {
+    fail(ErrorCode::Corrupt, kWhere, "the model's vocabulary has no tokens for the text '{}'", text);
   }
   WINNOW_CHECK(n >= 0, InvalidArgument, kWhere, "text of {} bytes cannot be tokenised", size);
   ids.resize(static_cast<std::size_t>(n));
@@ -42,6 +96,7 @@ std::vector<int32_t> Tokenizer::tokenize(std::string_view text, bool add_bos) co
 }
 
 std::string Tokenizer::piece(int32_t token) const {
+  if (token < 0 || token >= n_tokens()) return "";  // rows that pad the embedding are no tokens
   const llama_vocab* vocab = llama_model_get_vocab(model_.get());
   std::string out(64, '\0');
   int32_t n = llama_token_to_piece(vocab, token, out.data(), static_cast<int32_t>(out.size()), 0, false);

@@ -6,9 +6,15 @@
 #include <string_view>
 #include <vector>
 
+#include "winnow/engine/gguf.h"
+
 struct llama_model;
 
 namespace winnow::engine {
+
+/// Checks the tokenizer.ggml.* keys before libllama reads them: it looks up what they name without asking.
+/// Throws NotFound, Corrupt, Unsupported (a tokenizer other than SentencePiece and byte pairs).
+void check_tokenizer(const GgufFile& file);
 
 /// The text model's vocabulary: a vocabulary-only load by libllama. Thread-safe after construction.
 class Tokenizer {

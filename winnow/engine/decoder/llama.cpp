@@ -28,9 +28,9 @@ RopeConfig read_rope(const GgufFile& file, int32_t d_head, int32_t n_ctx) {
   const double legacy = file.real_or("llama.rope.scale_linear", 1.0);
   const double factor = file.real_or("llama.rope.scaling.factor", legacy);
   const std::string type = file.text_or("llama.rope.scaling.type", legacy == 1.0 ? "none" : "linear");
-  WINNOW_CHECK(rope.freq_base > 0.0f && factor > 0.0, Corrupt, kWhere,
-               "{}: rope freq_base {} and scaling factor {}, expected > 0", file.path(), rope.freq_base,
-               factor);
+  WINNOW_CHECK(rope.freq_base > 0.0f && std::isfinite(rope.freq_base) && factor > 1e-6 && factor < 1e6,
+               Corrupt, kWhere, "{}: rope freq_base {} and scaling factor {}, expected > 0", file.path(),
+               rope.freq_base, factor);
   WINNOW_CHECK(type == "none" || type == "linear" || type == "yarn", Unsupported, kWhere,
                "{}: rope scaling, got '{}', expected none, linear or yarn", file.path(), type);
   if (type == "none") return rope;
@@ -267,6 +267,8 @@ LlamaConfig read_llama_config(const GgufFile& file) {
   WINNOW_CHECK(file.integer_or("llama.expert_count", 0, 1 << 20, 0) == 0, Unsupported, kWhere,
                "{}: mixture-of-experts models are not supported", file.path());
   c.eps = static_cast<float>(file.real("llama.attention.layer_norm_rms_epsilon"));
+  WINNOW_CHECK(c.eps > 0.0f && c.eps < 1.0f, Corrupt, kWhere, "{}: RMS norm epsilon, got {}, expected 0 to 1",
+               file.path(), c.eps);
   c.rope = read_rope(file, c.d_head, c.n_ctx);
   const GgufTensor* embd = file.find("token_embd.weight");
   WINNOW_CHECK(embd != nullptr, NotFound, kWhere, "{}: tensor 'token_embd.weight' is missing", file.path());

@@ -16,6 +16,10 @@ std::array<float, 3> three_numbers(const GgufFile& file, const std::string& key)
   const auto values = file.numbers(key);
   WINNOW_CHECK(values.size() == 3, Corrupt, kWhere, "{}: key '{}', got {} values, expected 3", file.path(),
                key, values.size());
+  for (const double value : values) {
+    WINNOW_CHECK(std::abs(value) < 1e6, Corrupt, kWhere, "{}: key '{}', got {}, expected a small number",
+                 file.path(), key, value);
+  }
   return {static_cast<float>(values[0]), static_cast<float>(values[1]), static_cast<float>(values[2])};
 }
 
@@ -28,6 +32,8 @@ int32_t blocks_to_run(const GgufFile& file, int32_t n_stored, int32_t feature_bl
     WINNOW_CHECK(layers.size() == 1, Unsupported, kWhere,
                  "{}: key '{}' names {} layers, expected one (several feature layers are not supported)",
                  file.path(), key, layers.size());
+    WINNOW_CHECK(std::abs(layers[0]) <= 1024, Corrupt, kWhere, "{}: key '{}', got {}, expected a block",
+                 file.path(), key, layers[0]);
     n = static_cast<int64_t>(layers[0]);
     if (n < 0) n += n_stored + 1;  // transformers counts hidden_states, the input of block 0 being number 0
   }
@@ -205,6 +211,8 @@ ClipConfig read_clip_config(const GgufFile& file, int32_t feature_blocks) {
   c.n_head = static_cast<int32_t>(file.integer("clip.vision.attention.head_count", 1, c.n_embd));
   c.n_layer_stored = static_cast<int32_t>(file.integer("clip.vision.block_count", 1, 1024));
   c.eps = static_cast<float>(file.real("clip.vision.attention.layer_norm_epsilon"));
+  WINNOW_CHECK(c.eps > 0.0f && c.eps < 1.0f, Corrupt, kWhere,
+               "{}: layer norm epsilon, got {}, expected 0 to 1", file.path(), c.eps);
   c.use_gelu = file.boolean_or("clip.use_gelu", false);
   WINNOW_CHECK(!file.boolean_or("clip.use_silu", false), Unsupported, kWhere,
                "{}: activation silu, expected gelu or quick gelu", file.path());
