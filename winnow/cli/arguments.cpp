@@ -27,6 +27,14 @@ std::string file_with(const std::string& folder, std::string_view part) {
 
 }  // namespace
 
+CLI::Validator not_negative() {
+  return CLI::Validator(
+      [](const std::string& text) {
+        return text.starts_with('-') ? fmt::format("got {}, expected 0 or more", text) : std::string();
+      },
+      "");
+}
+
 std::string builtin_model_folder() {
   const fs::path program = fs::path(program_path()).parent_path();
   std::vector<fs::path> places;
@@ -104,7 +112,16 @@ void PruneArguments::add_to(CLI::App& command) {
       ->capture_default_str();
   command.add_option("--layer", layer, "Prune before this decoder layer (default: the method's own place)");
   command.add_option("--position", position, "original, compact or regrid (default: the method's own)");
-  command.add_option("--seed", seed, "For methods and sampling that draw at random")->capture_default_str();
+  command.add_option("--seed", seed, "For methods and sampling that draw at random")
+      ->check(not_negative())
+      ->capture_default_str();
+}
+
+void PruneArguments::check() const {
+  const prune::MethodUse use = prune::parse_method(method);
+  const prune::BudgetMode mode = prune::parse_budget_mode(budget);
+  if (!keep.empty() && !use.method->info().keeps_all) prune::parse_budget(keep, mode);
+  if (!position.empty()) prune::parse_position_policy(position);
 }
 
 engine::PruneOptions PruneArguments::options(int32_t n_layer) const {
@@ -124,7 +141,9 @@ void ImageArguments::add_to(CLI::App& command) {
                      "Picture: JPEG, PNG, BMP, GIF or WebP; several times for several pictures");
   command.add_option("--image-fit", fit, "pad: to a square with the mean colour; crop: the centre")
       ->capture_default_str();
-  command.add_option("--max-pixels", max_pixels, "Larger pictures are refused")->capture_default_str();
+  command.add_option("--max-pixels", max_pixels, "Larger pictures are refused")
+      ->check(CLI::Range(int64_t{1}, int64_t{1} << 40))
+      ->capture_default_str();
 }
 
 std::vector<engine::Image> ImageArguments::load() const {

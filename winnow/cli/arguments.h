@@ -42,6 +42,8 @@ struct PruneArguments {
   uint64_t seed = 0;
 
   void add_to(CLI::App& command);
+  /// What can be known to be wrong before a model is loaded. Throws InvalidArgument, NotFound.
+  void check() const;
   engine::PruneOptions options(int32_t n_layer) const;
 };
 
@@ -54,6 +56,9 @@ struct ImageArguments {
   void add_to(CLI::App& command);
   std::vector<engine::Image> load() const;
 };
+
+/// For unsigned options: CLI11 would wrap "-1" around.
+CLI::Validator not_negative();
 
 /// Folder of the built-in model. Throws NotFound and says where it looked.
 std::string builtin_model_folder();

@@ -156,7 +156,7 @@ class Bench {
 Times Bench::run_own(Configuration& c) {
   session_.clear();
   engine::Stopwatch watch;
-  const engine::Image picture = engine::load_image(image_path_);
+  const engine::Image picture = engine::load_image(image_path_, {.max_pixels = args_.images.max_pixels});
   Times t;
   t.image = watch.lap();
   const auto fit = engine::parse_image_fit(args_.images.fit);
@@ -300,7 +300,21 @@ void print_table(const ordered_json& report) {
                  : "");
 }
 
+/// What can be known to be wrong before a model is loaded and measured for minutes.
+void check(const BenchArguments& args) {
+  WINNOW_CHECK(args.images.paths.size() <= 1, InvalidArgument, "cli.bench", "got {} images, expected one",
+               args.images.paths.size());
+  const auto mode = prune::parse_budget_mode(args.budget);
+  for (const std::string& method : args.methods) prune::parse_method(method);
+  for (const std::string& keep : args.keeps) prune::parse_budget(keep, mode);
+  engine::parse_image_fit(args.images.fit);
+  if (args.json_path.empty()) return;
+  const std::ofstream file(args.json_path, std::ios::app);
+  WINNOW_CHECK(file.good(), Io, "cli.bench", "{}: cannot be written", args.json_path);
+}
+
 int bench(const BenchArguments& args) {
+  check(args);
   const auto model = engine::Model::load(args.model.model_options());
   Bench run(args, model);
   const std::vector<Configuration> list = run.run();
@@ -362,7 +376,9 @@ void add_bench(CLI::App& app, Action& action) {
   command.add_option("--warmup", args->n_warmup, "Repetitions that are not counted")
       ->check(CLI::Range(0, 1000))
       ->capture_default_str();
-  command.add_option("--seed", args->seed, "For methods that draw at random")->capture_default_str();
+  command.add_option("--seed", args->seed, "For methods that draw at random")
+      ->check(not_negative())
+      ->capture_default_str();
   command.add_flag("--peer", args->peer, "Measure llama.cpp on the same files too, interleaved");
   command.add_option("--json", args->json_path, "Also write everything as JSON");
   args->model.add_to(command);

@@ -161,6 +161,7 @@ int run(const RunArguments& args) {
   WINNOW_CHECK(!args.prompts.empty(), InvalidArgument, "cli.run", "no question, expected -p TEXT");
   WINNOW_CHECK(args.show_kept.empty() || !args.images.paths.empty(), InvalidArgument, "cli.run",
                "--show-kept needs an --image to draw on");
+  args.prune.check();
   engine::Stopwatch watch;
   const auto model_options = args.model.model_options();
   const std::vector<engine::Image> pictures = args.images.load();

@@ -5,6 +5,7 @@
 
 #include <cstdio>
 
+#include "winnow/cli/arguments.h"
 #include "winnow/cli/command.h"
 #include "winnow/engine/synth.h"
 
@@ -28,7 +29,9 @@ void add_synth(CLI::App& app, Action& action) {
   command.add_option("--type", args->type, fmt::format("{}", fmt::join(engine::synth_type_names(), ", ")))
       ->capture_default_str();
   command.add_option("-o,--out", args->out, "Folder")->required();
-  command.add_option("--seed", args->seed, "Seed of the weights")->capture_default_str();
+  command.add_option("--seed", args->seed, "Seed of the weights")
+      ->check(not_negative())
+      ->capture_default_str();
   command.callback([args, &action] {
     action = [args] {
       const auto files = engine::synth_model(engine::synth_shape(args->like),

@@ -92,6 +92,9 @@ engine::Prompt make_prompt(const TraceArguments& args, const engine::Model& mode
 int trace(const TraceArguments& args) {
   WINNOW_CHECK(args.ids_path.empty() != args.prompt.empty(), InvalidArgument, "cli.trace",
                "expected either --ids FILE or -p TEXT");
+  WINNOW_CHECK(args.ids_path.empty() || args.images.paths.empty() || args.image_token >= 0, InvalidArgument,
+               "cli.trace", "--ids with an image needs --image-token ID");
+  args.prune.check();
   const auto model_options = args.model.model_options();
   const std::vector<engine::Image> pictures = args.images.load();
   const auto fit = engine::parse_image_fit(args.images.fit);
