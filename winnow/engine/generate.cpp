@@ -25,7 +25,10 @@ Generation generate(Session& session, std::vector<float> logits, const GenerateO
     out.text += piece;
     const bool go_on = !sink || piece.empty() || sink(piece);
     const bool room = session.n_ids() < session.n_ctx();
-    if (!go_on || !room || static_cast<int32_t>(out.tokens.size()) == options.max_tokens) break;
+    if (!go_on || !room || static_cast<int32_t>(out.tokens.size()) == options.max_tokens) {
+      session.defer(token);
+      break;
+    }
     watch.lap();
     logits = session.decode(token);
     out.decode_ms += watch.lap();

@@ -84,6 +84,7 @@ Prefill::Prefill(Session& session, const Prompt& prompt, const std::vector<const
 }
 
 void Prefill::assemble(const Prompt& prompt, const std::vector<const EncodedImage*>& images) {
+  hidden_ = embed_tokens(llama_, session_.model().text_file(), session_.deferred_);
   for (const PromptPiece& piece : prompt) {
     if (piece.image < 0) {
       const auto rows = embed_tokens(llama_, session_.model().text_file(), piece.ids);
@@ -351,6 +352,7 @@ PrefillResult Prefill::run(bool all_logits) {
   const auto& steps = prune_.steps;
   for (; next < steps.size() && steps[next].layer <= 0; ++next) apply(steps[next], {});
   check_context();
+  session_.deferred_.clear();
   if (session_.observer_) {
     const int64_t shape[] = {1, n(), llama_.n_embd};
     session_.observer_("llm.embeds", shape, hidden_);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <thread>
+#include <utility>
 
 #include "winnow/base/error.h"
 
@@ -92,6 +93,7 @@ EncodedImage Session::encode(const Image& image, ImageFit fit, const TowerReques
 }
 
 std::vector<float> Session::decode(int32_t token) {
+  for (const int32_t earlier : std::exchange(deferred_, {})) decode(earlier);
   const LlamaConfig& llama = model_->llama();
   WINNOW_CHECK(n_ids_ < n_ctx_, InvalidArgument, kWhere, "the context of {} tokens is full", n_ctx_);
   constexpr int32_t kGrow = 256;
@@ -116,6 +118,7 @@ std::vector<float> Session::decode(int32_t token) {
 
 void Session::clear() {
   cache_.clear();
+  deferred_.clear();
   n_ids_ = 0;
 }
 

@@ -95,6 +95,9 @@ class Session {
                         const PruneOptions& prune, int32_t reserve, bool all_logits = false);
   /// Appends one token; logits [n_vocab] of the next.
   std::vector<float> decode(int32_t token);
+  /// Hands over a token that ends an answer without having been decoded (its logits were not needed): the next
+  /// prefill or decode runs it first.
+  void defer(int32_t token) { deferred_.push_back(token); }
   /// Position ids used so far; the context's length is the limit.
   int32_t n_ids() const { return n_ids_; }
   int32_t n_ctx() const { return n_ctx_; }
@@ -118,6 +121,7 @@ class Session {
   Observer observer_;
   int32_t n_ctx_ = 0;
   int32_t n_ids_ = 0;
+  std::vector<int32_t> deferred_;
 };
 
 }  // namespace winnow::engine
