@@ -30,11 +30,15 @@ int32_t count(std::string_view text, std::string_view word) {
 const std::vector<PromptTemplate>& prompt_templates() {
   static const std::vector<PromptTemplate> templates = {
       {"vicuna_v1",
-       "A chat between a curious human and an artificial intelligence assistant. The assistant gives "
-       "helpful, "
-       "detailed, and polite answers to the human's questions. USER: {image}\n{prompt} ASSISTANT:",
+       "A chat between a curious user and an artificial intelligence assistant. The assistant gives helpful, "
+       "detailed, and polite answers to the user's questions. USER: {image}\n{prompt} ASSISTANT:",
        "USER: {image}\n{prompt} ASSISTANT:", ""},
-      {"llava_llama_2", "[INST] {image}\n{prompt} [/INST]", "<s>[INST] {image}\n{prompt} [/INST]", ""},
+      {"llava_llama_2",
+       "[INST] <<SYS>>\nYou are a helpful language and vision assistant. You are able to understand the "
+       "visual "
+       "content that the user provides, and assist the user with a variety of tasks using natural language.\n"
+       "<</SYS>>\n\n{image}\n{prompt} [/INST]",
+       "<s>[INST] {image}\n{prompt} [/INST]", ""},
       {"mistral_instruct", "[INST] {image}\n{prompt} [/INST]", "[INST] {image}\n{prompt} [/INST]", ""},
       {"plain", "{image}{prompt}", "{image}{prompt}", ""},
   };
@@ -78,14 +82,13 @@ std::string written_turn(const PromptTemplate& t, const std::string& text, int32
   std::string form = first_turn || t.next.empty() ? t.first : t.next;
   // "{image}\n" belongs together: no image, no empty line.
   if (images.empty()) form = replaced(form, std::string(kImageSlot) + "\n", "");
-  form = replaced(form, kImageSlot, std::string("\x01"));
-  form = replaced(form, kPromptSlot, text);
   std::string joined = images;
-  if (form.find("\x01\n") != std::string::npos && n_images > 1 && !images.empty()) {
+  if (form.find(std::string(kImageSlot) + "\n") != std::string::npos && !images.empty()) {
     joined = kImageMarker;
     for (int32_t i = 1; i < n_images; ++i) joined += std::string("\n") + kImageMarker;
   }
-  return replaced(form, "\x01", joined);
+  // The images first: the user's text may hold the words of a slot.
+  return replaced(replaced(form, kImageSlot, joined), kPromptSlot, text);
 }
 
 Prompt make_turn(const PromptTemplate& prompt_template, const std::string& text, int32_t n_images,
