@@ -250,6 +250,19 @@ TEST(TowerSignals, OnlyWhatTheStepsReadIsAskedFor) {
   EXPECT_EQ(Session::tower_request(options).needs, expected) << "asked for once";
 }
 
+TEST(TowerSignals, FollowTheTokensThatAnEarlierStepLeft) {
+  PruneOptions options = prune_with("random", "20", -1, *oracle_model());
+  options.steps.push_back(prune_with("balanced:importance=cls,alpha=1", "6", 2, *oracle_model()).steps[0]);
+  const PrefillResult actual = prefill(options);
+  std::vector<double> expected;
+  for (const int32_t cell : actual.steps.at(0).kept) {
+    double sum = 0.0;
+    for (const RefMatrix& head : seen().features.attention[2]) sum += head.at(0, cell + 1);
+    expected.push_back(sum);
+  }
+  EXPECT_LE(worst_error(actual.steps.at(1).scores, min_max(expected)), 1e-4);
+}
+
 TEST(TowerSignals, BlocksThatAreNotRunAreRefused) {
   Session session(oracle_model(), testing::threads(1));
   for (const int32_t block : {3, -4}) {

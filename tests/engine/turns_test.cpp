@@ -107,19 +107,23 @@ TEST(SeveralImages, PrunedEqualsTheReferenceOnTheKeptRows) {
 
 TEST(SeveralImages, FastVReadsEachImagesOwnColumns) {
   const std::vector<Image> pictures = {tiny_picture(1), tiny_picture(2)};
-  Session session(tiny_model(), threads(1));
-  const Turn turn =
-      run_turn(session, two_image_prompt(), pictures, prune_with("fastv", "10", 2, *tiny_model()));
   const RefMatrix embeds = two_image_embeds(pictures);
-  for (int32_t image = 0; image < 2; ++image) {
-    RefPrune drop{.layer = 2, .n_keep = 5, .query_row = 45};
-    for (int32_t j = 0; j < kPatches; ++j) drop.visual_rows.push_back((image == 0 ? 5 : 24) + j);
-    const auto expected = tiny_reference().forward(embeds, counting(embeds.rows), drop);
-    EXPECT_EQ(turn.prefill.steps[static_cast<std::size_t>(image)].kept, expected.kept) << "image " << image;
+  // The query is the prompt's last token, or the last visual token of the sequence, for both images.
+  for (const auto& [method, query_row] : {std::pair{"fastv", 45}, {"fastv_vis", 39}}) {
+    Session session(tiny_model(), threads(1));
+    const Turn turn =
+        run_turn(session, two_image_prompt(), pictures, prune_with(method, "10", 2, *tiny_model()));
+    for (int32_t image = 0; image < 2; ++image) {
+      RefPrune drop{.layer = 2, .n_keep = 5, .query_row = query_row};
+      for (int32_t j = 0; j < kPatches; ++j) drop.visual_rows.push_back((image == 0 ? 5 : 24) + j);
+      const auto expected = tiny_reference().forward(embeds, counting(embeds.rows), drop);
+      EXPECT_EQ(turn.prefill.steps[static_cast<std::size_t>(image)].kept, expected.kept)
+          << method << " image " << image;
+    }
   }
 }
 
-TEST(SeveralImages, QuotasAddUpAndSuchImagesKeepAtLeastOne) {
+TEST(SeveralImages, QuotasAddUpAndEachImageKeepsAtLeastOne) {
   const std::vector<Image> pictures = {tiny_picture(1), tiny_picture(2)};
   for (const auto& [keep, total] : {std::pair{"1", 2}, {"2", 2}, {"7", 7}, {"31", 31}, {"50%", 16}}) {
     Session session(tiny_model(), threads(1));
