@@ -101,7 +101,10 @@ Ints best_of_windows(const Doubles& scores, Grid grid, Window window, int32_t n_
   int32_t seen = 0;
   int32_t given = 0;
   for (int32_t top = 0; top < grid.rows; top += window.rows) {
-    for (int32_t left = 0; left < grid.cols; left += window.cols) {
+    Ints lefts;
+    for (int32_t left = 0; left < grid.cols; left += window.cols) lefts.push_back(left);
+    if (top / window.rows % 2 == 1) std::reverse(lefts.begin(), lefts.end());
+    for (const int32_t left : lefts) {
       Ints tokens;
       for (int32_t token = 0; token < grid.size(); ++token) {
         const int32_t row = token / grid.cols;

@@ -54,10 +54,13 @@ TEST(WindowFastVTest, QuotasHandWorked) {
   EXPECT_EQ(kept_per_window({24, 24}, {3, 3}, 128), Ints(64, 2));
   // 3 of 4 windows of 4: floor(3 (i+1) / 4) - floor(3 i / 4).
   EXPECT_EQ(kept_per_window({4, 4}, {2, 2}, 3), (Ints{0, 1, 1, 1}));
-  // 3x3 grid, windows of 4, 2, 2, 1 tokens, 5 of 9: floor of 20/9, 30/9, 40/9, 45/9 = 2, 3, 4, 5.
-  EXPECT_EQ(kept_per_window({3, 3}, {2, 2}, 5), (Ints{2, 1, 1, 1}));
-  // 8 of 9: floor of 32/9, 48/9, 64/9, 72/9 = 3, 5, 7, 8; never more than the window holds.
+  // 3x3 grid: windows of 4, 2 tokens, then from the right 1, 2. 5 of 9: floor of 20/9, 30/9, 35/9, 45/9 = 2,
+  // 3, 3, 5.
+  EXPECT_EQ(kept_per_window({3, 3}, {2, 2}, 5), (Ints{2, 1, 2, 0}));
+  // 8 of 9: floor of 32/9, 48/9, 56/9, 72/9 = 3, 5, 6, 8; never more than the window holds.
   EXPECT_EQ(kept_per_window({3, 3}, {2, 2}, 8), (Ints{3, 2, 2, 1}));
+  // Half a token per window: a chessboard.
+  EXPECT_EQ(kept_per_window({4, 8}, {2, 2}, 4), (Ints{0, 1, 0, 1, 1, 0, 1, 0}));
 }
 
 TEST(WindowFastVTest, OnlyRemainingTokensOfAPrunedImageCount) {

@@ -1,8 +1,9 @@
 // Window FastV: FastV's scores, but the best tokens of each window of the 2-D grid, so that no part of the
 // image is left out. Wen et al. 2025, arXiv 2502.11501, section 3 (algorithm "Window FastV"). The paper
-// leaves the window size open and has no code. Here: window=2x2 (edge windows smaller); windows in raster
-// order share n_keep in proportion to their tokens, by cumulative rounding floor(k A_(i+1) / A) - floor(k A_i
-// / A) with A_i the tokens before window i, so a count that does not divide is spread over the whole image.
+// leaves the window size open and has no code. Here: window=2x2 (edge windows smaller); windows share n_keep
+// in proportion to their tokens, by cumulative rounding floor(k A_(i+1) / A) - floor(k A_i / A) with A_i the
+// tokens before window i. Windows are counted row by row with every other row backwards, so that a count that
+// does not divide is spread in both directions (half a token per window: a chessboard, not stripes).
 // In an image that was already pruned only the remaining tokens of a window count.
 
 #include <algorithm>
@@ -15,7 +16,7 @@
 namespace winnow::prune {
 namespace {
 
-/// Tokens of each window, windows in raster order, tokens ascending.
+/// Tokens of each window, tokens ascending; windows row by row, odd rows from the right.
 std::vector<std::vector<int32_t>> tokens_by_window(const Signals& signals, const Window& window) {
   const int32_t across = (signals.grid.cols - 1) / window.cols + 1;
   std::vector<std::vector<int32_t>> members(static_cast<std::size_t>(window_count(signals.grid, window)));
@@ -23,7 +24,8 @@ std::vector<std::vector<int32_t>> tokens_by_window(const Signals& signals, const
     const int32_t cell = signals.cell(token);
     const int32_t row = cell / signals.grid.cols / window.rows;
     const int32_t col = cell % signals.grid.cols / window.cols;
-    members[static_cast<std::size_t>(row * across + col)].push_back(token);
+    const int32_t along = row % 2 == 0 ? col : across - 1 - col;
+    members[static_cast<std::size_t>(row * across + along)].push_back(token);
   }
   return members;
 }
