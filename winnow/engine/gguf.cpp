@@ -71,8 +71,8 @@ void check_head(const std::string& path, std::span<const uint8_t> bytes) {
   const auto n_tensors = read_at<uint64_t>(bytes, 8);
   const auto n_keys = read_at<uint64_t>(bytes, 16);
   WINNOW_CHECK(n_tensors <= bytes.size() / 24 && n_keys <= bytes.size() / 12, Corrupt, kWhere,
-               "{}: header names {} tensors and {} keys, more than {} bytes can hold", path, n_tensors,
-               n_keys, bytes.size());
+               "{}: file is truncated: its header names {} tensors and {} keys, more than {} bytes can hold",
+               path, n_tensors, n_keys, bytes.size());
   WINNOW_CHECK(n_tensors <= kMaxEntries && n_keys <= kMaxEntries, Unsupported, kWhere,
                "{}: header names {} tensors and {} keys, expected at most {} of each", path, n_tensors,
                n_keys, kMaxEntries);
