@@ -83,7 +83,6 @@ engine::Prompt make_prompt(const TraceArguments& args, const engine::Model& mode
     const auto form = engine::choose_template(args.prompt_template, model.text_file(), model.tokenizer());
     return engine::make_turn(form, args.prompt, n_images, true, model.tokenizer());
   }
-  WINNOW_CHECK(args.image_token >= 0, InvalidArgument, "cli.trace", "--ids needs --image-token ID");
   const std::vector<int32_t> ids = read_ids(args.ids_path);
   file.add_i32("input_ids", {1, static_cast<int64_t>(ids.size())}, ids);
   return engine::prompt_from_ids(ids, args.image_token, model.clip().n_patch(), n_images);
@@ -92,8 +91,8 @@ engine::Prompt make_prompt(const TraceArguments& args, const engine::Model& mode
 int trace(const TraceArguments& args) {
   WINNOW_CHECK(args.ids_path.empty() != args.prompt.empty(), InvalidArgument, "cli.trace",
                "expected either --ids FILE or -p TEXT");
-  WINNOW_CHECK(args.ids_path.empty() || args.images.paths.empty() || args.image_token >= 0, InvalidArgument,
-               "cli.trace", "--ids with an image needs --image-token ID");
+  WINNOW_CHECK(args.ids_path.empty() || args.image_token >= 0, InvalidArgument, "cli.trace",
+               "--ids needs --image-token ID");
   args.prune.check();
   const auto model_options = args.model.model_options();
   const std::vector<engine::Image> pictures = args.images.load();
