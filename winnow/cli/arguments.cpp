@@ -5,6 +5,7 @@
 #include <filesystem>
 
 #include "winnow/base/error.h"
+#include "winnow/base/log.h"
 #include "winnow/base/process.h"
 
 namespace winnow::cli {
@@ -132,17 +133,22 @@ engine::PruneOptions PruneArguments::options(int32_t n_layer) const {
                *layer, n_layer - 1);
   out.steps.push_back(
       prune::make_step(method, keep, prune::parse_budget_mode(budget), layer.value_or(-1), n_layer));
-  if (out.steps.front().use.method->info().keeps_all) out.steps.clear();
+  if (out.steps.front().use.method->info().keeps_all) {
+    if (!keep.empty()) log(LogLevel::Warning, "--keep {} has no effect with --prune {}", keep, method);
+    out.steps.clear();
+  }
   return out;
 }
 
 void ImageArguments::add_to(CLI::App& command) {
-  command.add_option("-i,--image", paths,
-                     "Picture: JPEG, PNG, BMP, GIF or WebP; several times for several pictures");
+  command
+      .add_option("-i,--image", paths,
+                  "Picture: JPEG, PNG, BMP, GIF or WebP; several times for several pictures")
+      ->allow_extra_args(false);
   command.add_option("--image-fit", fit, "pad: to a square with the mean colour; crop: the centre")
       ->capture_default_str();
   command.add_option("--max-pixels", max_pixels, "Larger pictures are refused")
-      ->check(CLI::Range(int64_t{1}, int64_t{1} << 40))
+      ->check(CLI::Range(int64_t{1}, int64_t{1} << 40).description(""))
       ->capture_default_str();
 }
 

@@ -274,7 +274,7 @@ void print_table(const ordered_json& report) {
   fmt::print("{}\n{} threads, {} repetitions after {} warm-up; median milliseconds [quartiles]\n\n",
              report["backend"].get<std::string>(), report["threads"].get<int>(),
              report["repetitions"].get<int>(), report["warmup"].get<int>());
-  fmt::print("{:<42}{:>7}{:>8}{:>9}{:>10}{:>19}{:>9}{:>19}{:>8}{:>9}{:>9}\n", "configuration", "tokens",
+  fmt::print("{:<42}{:>7}{:>9}{:>9}{:>10}{:>27}{:>13}{:>27}{:>7}{:>9}{:>9}\n", "configuration", "tokens",
              "tower", "project", "select", "prefill", "x (of)", "first token", "x", "tok/s", "KV MB");
   for (const auto& row : report["configurations"]) {
     const auto median = [&](const char* stage) { return row["stage_ms"][stage]["median"].get<double>(); };
@@ -287,7 +287,7 @@ void print_table(const ordered_json& report) {
         own ? fmt::format("{:.2f} ({:.0f}%)", row["prefill_speedup"]["realised"].get<double>(),
                           100.0 * row["prefill_speedup"]["realised_share"].get<double>())
             : "";
-    fmt::print("{:<42}{:>7}{:>8.1f}{:>9.1f}{:>10.3f}{:>19}{:>13}{:>19}{:>6.2f}{:>8.1f}{:>9}\n",
+    fmt::print("{:<42}{:>7}{:>9.1f}{:>9.1f}{:>10.3f}{:>27}{:>13}{:>27}{:>7.2f}{:>9.1f}{:>9}\n",
                row["name"].get<std::string>(), own ? row["visual_tokens"]["after"].get<int>() : 0,
                median("tower"), median("projector"), median("select"), range(row["stage_ms"]["prefill"]),
                speedup, range(row["ttft_ms"]), row["ttft_speedup"].get<double>(),

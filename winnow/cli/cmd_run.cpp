@@ -203,8 +203,10 @@ void add_run(CLI::App& app, Action& action) {
   CLI::App& command =
       *app.add_subcommand("run", "Answer a question about pictures, with visual tokens pruned");
   args->images.add_to(command);
-  command.add_option("-p,--prompt", args->prompts,
-                     "Question; several times for several turns of one conversation");
+  command
+      .add_option("-p,--prompt", args->prompts,
+                  "Question; several times for several turns of one conversation")
+      ->allow_extra_args(false);
   args->prune.add_to(command);
   command.add_option("--max-tokens", args->generate.max_tokens, "Longest answer")
       ->check(CLI::Range(1, 1 << 20))

@@ -98,9 +98,10 @@ Prompt make_turn(const PromptTemplate& prompt_template, const std::string& text,
   WINNOW_CHECK(n_markers == 0 || n_markers == n_images, InvalidArgument, kWhere,
                "the prompt places {} images with '{}', got {} images", n_markers, kImageMarker, n_images);
   const std::string whole = written_turn(prompt_template, text, n_images, first_turn, tokenizer);
-  WINNOW_CHECK(count(whole, kImageMarker) == n_images, InvalidArgument, kWhere,
-               "the template '{}' has no place for {} images (expected {{image}} in it)",
-               prompt_template.name, n_images);
+  const int32_t n_places = count(whole, kImageMarker);
+  WINNOW_CHECK(n_places == n_images, InvalidArgument, kWhere,
+               "the template '{}' makes {} places for {} images, expected {{image}} in it, once",
+               prompt_template.name, n_places, n_images);
   Prompt prompt;
   if (!first_turn && tokenizer.end_token() >= 0) {
     prompt.push_back({{tokenizer.end_token()}, -1});  // closes the answer before it
