@@ -106,7 +106,7 @@ std::string default_image(const engine::Model& model) {
   for (std::size_t i = 0; i < image.rgb.size(); ++i) {
     image.rgb[i] = static_cast<uint8_t>((i / 24 % 97) + rng.below(64));
   }
-  const std::string path =
+  std::string path =
       fmt::format("{}/winnow-bench-{}.png", std::filesystem::temp_directory_path().string(), image.width);
   engine::save_png(image, path);
   return path;

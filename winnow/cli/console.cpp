@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include <cmath>
 #include <cstdio>
 #include <string>
 
@@ -13,7 +14,7 @@ namespace {
 
 std::string time_left(double seconds) {
   if (seconds < 0.0) return "";
-  const auto s = static_cast<int64_t>(seconds + 0.5);
+  const auto s = std::llround(seconds);
   return s >= 60 ? fmt::format(", {}:{:02} left", s / 60, s % 60) : fmt::format(", {} s left", s);
 }
 

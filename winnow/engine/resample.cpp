@@ -15,7 +15,7 @@ constexpr double kSupport = 2.0;
 
 // Keys' cubic convolution (1981) with a = -0.5.
 double bicubic(double x) {
-  constexpr double a = -0.5;
+  const double a = -0.5;
   x = std::abs(x);
   if (x < 1.0) return ((a + 2.0) * x - (a + 3.0)) * x * x + 1.0;
   if (x < 2.0) return (((x - 5.0) * x + 8.0) * x - 4.0) * a;
@@ -52,8 +52,8 @@ Windows make_windows(const ResampleAxis& axis, int64_t image_len) {
   std::vector<double> exact;
   for (int64_t i = axis.crop_at; i < axis.crop_at + axis.crop_len; ++i) {
     const double center = (static_cast<double>(i) + 0.5) * scale;
-    const int64_t begin = std::max<int64_t>(static_cast<int64_t>(center - support + 0.5), 0);
-    const int64_t end = std::min(static_cast<int64_t>(center + support + 0.5), axis.source_len);
+    const int64_t begin = std::max<int64_t>(static_cast<int64_t>(std::floor(center - support + 0.5)), 0);
+    const int64_t end = std::min(static_cast<int64_t>(std::floor(center + support + 0.5)), axis.source_len);
     exact.clear();
     double sum = 0.0;
     for (int64_t s = begin; s < end; ++s) {

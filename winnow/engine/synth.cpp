@@ -329,7 +329,7 @@ SynthFiles synth_model(const SynthShape& shape, ggml_type type, uint64_t seed, c
                "n_embd {} and n_ff {} cannot be stored as {}, expected multiples of {}", shape.n_embd,
                shape.n_ff, text_type.name, block);
   const std::filesystem::path folder(out_dir);
-  const SynthFiles files{(folder / fmt::format("{}-text-{}.gguf", shape.name, text_type.name)).string(),
+  SynthFiles files{(folder / fmt::format("{}-text-{}.gguf", shape.name, text_type.name)).string(),
                          (folder / fmt::format("{}-mmproj-{}.gguf", shape.name, mmproj_type.name)).string()};
   GgufWriter text(files.text);
   set_text_metadata(shape, text_type, text);

@@ -109,7 +109,7 @@ Window Params::window(std::string_view name) const { return parse_window(value_o
 
 std::string Params::to_string() const {
   std::vector<std::string> parts;
-  for (const auto& [name, value] : values_) parts.push_back(name + "=" + value);
+  for (const auto& [name, value] : values_) parts.push_back(fmt::format("{}={}", name, value));
   return fmt::format("{}", fmt::join(parts, ","));
 }
 

@@ -25,7 +25,8 @@ std::vector<std::vector<int32_t>> tokens_by_window(const Signals& signals, const
     const int32_t row = cell / signals.grid.cols / window.rows;
     const int32_t col = cell % signals.grid.cols / window.cols;
     const int32_t along = row % 2 == 0 ? col : across - 1 - col;
-    members[static_cast<std::size_t>(row * across + along)].push_back(token);
+    const int32_t window_idx = row * across + along;
+    members[static_cast<std::size_t>(window_idx)].push_back(token);
   }
   return members;
 }
