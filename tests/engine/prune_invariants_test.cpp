@@ -4,6 +4,8 @@
 
 #include <algorithm>
 #include <cmath>
+#include <map>
+#include <memory>
 #include <string>
 #include <tuple>
 #include <vector>
@@ -34,10 +36,34 @@ const std::vector<Image>& one_picture() {
   return pictures;
 }
 
+/// A session for each set of options and its own encoding of the picture: making one costs more than a run.
+struct Ready {
+  Ready(const SessionOptions& options, bool f32) : session(oracle_model(f32), options) {}
+  Session session;
+  EncodedImage image;
+};
+
+Ready& ready(const SessionOptions& options, bool f32) {
+  static std::map<std::tuple<int32_t, int32_t, bool>, std::unique_ptr<Ready>> made;
+  auto& at = made[{options.n_threads, options.n_batch, f32}];
+  if (at == nullptr) {
+    at = std::make_unique<Ready>(options, f32);
+    PruneOptions all;
+    for (const prune::Method* method : prune::methods()) {
+      all.steps.push_back(
+          {{method, prune::Params(method->info().name, method->info().params, {})}, 0, {1.0, false, {}}});
+    }
+    at->image = at->session.encode(one_picture()[0], ImageFit::Crop, Session::tower_request(all));
+  }
+  return *at;
+}
+
 Turn run_oracle(const SessionOptions& session_options, const PruneOptions& options, int32_t n_decode,
                 bool f32 = true) {
-  Session session(oracle_model(f32), session_options);
-  return run_turn(session, oracle_prompt(), one_picture(), options, n_decode);
+  Ready& at = ready(session_options, f32);
+  at.session.clear();
+  return testing::decode_turn(at.session, at.session.prefill(oracle_prompt(), {&at.image}, options, n_decode),
+                              n_decode);
 }
 
 /// The kept indices and plans of all steps, bit for bit.

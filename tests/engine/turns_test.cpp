@@ -226,6 +226,11 @@ TEST(Turns, AnAnswerCutShortIsWhollyInTheCache) {
   Session one(tiny_model(), threads(1));
   const Turn expected = run_turn(one, whole, {tiny_picture(1)}, {});
   EXPECT_EQ(session.n_ids(), before + 5 + 7);
+  generate(session, session.decode(7), options);
+  EXPECT_EQ(session.n_ids(), before + 5 + 7 + 1 + 4) << "nothing runs twice, the last token waits";
+  session.clear();
+  session.prefill({{{5}, -1}}, {}, {}, 0);
+  EXPECT_EQ(session.n_ids(), 1) << "a new conversation has nothing of the old one";
   EXPECT_LE(worst_error(second.logits, expected.prefill.logits), 1e-5);
 }
 

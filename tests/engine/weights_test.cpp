@@ -80,6 +80,21 @@ TEST(TowerFiles, SwappedFeedForwardNamesGiveTheSameFeatures) {
             encode(with_mmproj(oracle_path("mmproj-legacy.gguf"))).features);
 }
 
+TEST(TowerFiles, ExactGeluTowersEqualTheReference) {
+  SynthShape shape = synth_shape("tiny");
+  shape.name = "gelu";
+  shape.use_gelu = true;
+  const SynthFiles files = testing::synth_files(shape);
+  std::vector<float> pixels;
+  Session session(testing::load_model(files), testing::threads(1));
+  session.set_observer([&](std::string_view name, std::span<const int64_t>, std::span<const float> values) {
+    if (name == "pixel_values") pixels.assign(values.begin(), values.end());
+  });
+  const EncodedImage encoded = session.encode(testing::picture(2, 56, 56), ImageFit::Crop, {});
+  const auto expected = testing::ReferenceLlava(files.text, files.mmproj).encode(pixels, shape.tower_layers);
+  EXPECT_LE(worst_error(encoded.projected, expected.projected.values), 2e-5);
+}
+
 TEST(TowerFiles, LegacyAndCompleteFilesGiveTheSameFeatures) {
   EXPECT_EQ(encode(with_mmproj(oracle_path("mmproj-all.gguf"))).projected,
             encode(with_mmproj(oracle_path("mmproj-legacy.gguf"))).projected);

@@ -152,8 +152,13 @@ Turn run_turn(engine::Session& session, const engine::Prompt& prompt,
   }
   std::vector<const engine::EncodedImage*> refs;
   for (const engine::EncodedImage& image : images) refs.push_back(&image);
+  return decode_turn(session, session.prefill(prompt, refs, options, n_decode), n_decode, forced);
+}
+
+Turn decode_turn(engine::Session& session, engine::PrefillResult prefill, int32_t n_decode,
+                 const std::vector<int32_t>& forced) {
   Turn run;
-  run.prefill = session.prefill(prompt, refs, options, n_decode);
+  run.prefill = std::move(prefill);
   run.kv_allocated = session.cache().bytes_allocated();
   const std::vector<float>* logits = &run.prefill.logits;
   const int32_t n = forced.empty() ? n_decode : static_cast<int32_t>(forced.size());

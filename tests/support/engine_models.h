@@ -62,6 +62,9 @@ struct Turn {
 Turn run_turn(engine::Session& session, const engine::Prompt& prompt,
               const std::vector<engine::Image>& pictures, const engine::PruneOptions& options,
               int32_t n_decode = 0, const std::vector<int32_t>& forced = {});
+/// The same from a prefill on.
+Turn decode_turn(engine::Session& session, engine::PrefillResult prefill, int32_t n_decode,
+                 const std::vector<int32_t>& forced = {});
 
 /// max |a - b| / max(1, max |b|), as Hugging Face's results are compared; infinite when the sizes differ or a
 /// value is no number.
