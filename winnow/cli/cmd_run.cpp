@@ -4,6 +4,7 @@
 
 #include <cstdio>
 #include <nlohmann/json.hpp>
+#include <numeric>
 
 #include "winnow/base/error.h"
 #include "winnow/base/process.h"
@@ -27,25 +28,84 @@ struct RunArguments {
   bool json = false;
 };
 
-/// Everything one turn measured.
-struct Turn {
-  std::string question;
-  engine::PrefillResult prefill;
-  engine::Generation answer;
+/// One conversation about the pictures of the command line.
+class Conversation {
+ public:
+  /// Loads the model and encodes the pictures. Throws Error.
+  explicit Conversation(const RunArguments& args);
+  /// Asks a question; the answer is streamed to stdout unless JSON is wanted. The record of the turn:
+  /// docs/run-json.md.
+  ordered_json ask(const std::string& question);
+  /// Draws the tokens that the last turn left of the first picture.
+  void write_kept() const;
+
+ private:
+  ordered_json record(const std::string& question, const engine::Generation& answer) const;
+  ordered_json schedule() const;
+  double sum_of(double engine::EncodedImage::*part) const;
+
+  const RunArguments& args_;
+  std::vector<engine::Image> pictures_;
+  double load_ms_ = 0.0;
+  std::shared_ptr<const engine::Model> model_;
+  std::unique_ptr<engine::Session> session_;
+  engine::PruneOptions options_;
+  engine::PromptTemplate form_;
+  std::vector<engine::EncodedImage> images_;  ///< new in this turn
+  engine::PrefillResult prefill_;             ///< of the last turn
+  int32_t n_turns_ = 0;
 };
 
-double sum_of(const std::vector<engine::EncodedImage>& images, double engine::EncodedImage::*part) {
+Conversation::Conversation(const RunArguments& args) : args_(args) {
+  const auto model_options = args.model.model_options();
+  const auto fit = engine::parse_image_fit(args.images.fit);
+  const engine::Stopwatch watch;
+  pictures_ = args.images.load();
+  load_ms_ = watch.ms();
+  model_ = engine::Model::load(model_options);
+  session_ = std::make_unique<engine::Session>(model_, args.model.session_options());
+  options_ = args.prune.options(model_->llama().n_layer);
+  form_ = engine::choose_template(args.prompt_template, model_->text_file(), model_->tokenizer());
+  const engine::TowerRequest request = engine::Session::tower_request(options_);
+  for (const engine::Image& picture : pictures_) images_.push_back(session_->encode(picture, fit, request));
+}
+
+ordered_json Conversation::ask(const std::string& question) {
+  std::vector<const engine::EncodedImage*> images;
+  for (const engine::EncodedImage& image : images_) images.push_back(&image);
+  const engine::Prompt prompt = engine::make_turn(form_, question, static_cast<int32_t>(images.size()),
+                                                  n_turns_ == 0, model_->tokenizer());
+  prefill_ = session_->prefill(prompt, images, options_, args_.generate.max_tokens);
+  for (const std::string& note : prefill_.notes) fmt::print(stderr, "winnow: note: {}\n", note);
+  const auto stream = [&](std::string_view text) {
+    if (!args_.json) {
+      fmt::print("{}", text);
+      std::fflush(stdout);
+    }
+    return true;
+  };
+  const auto answer = engine::generate(*session_, prefill_.logits, args_.generate, stream);
+  if (!args_.json) fmt::print("\n");
+  if (n_turns_ == 0 && !args_.show_kept.empty()) write_kept();
+  ordered_json turn = record(question, answer);
+  ++n_turns_;
+  load_ms_ = 0.0;
+  images_.clear();
+  return turn;
+}
+
+double Conversation::sum_of(double engine::EncodedImage::*part) const {
   double total = 0.0;
-  for (const engine::EncodedImage& image : images) total += image.*part;
+  for (const engine::EncodedImage& image : images_) total += image.*part;
   return total;
 }
 
-ordered_json schedule_json(const engine::PruneOptions& options, const engine::PrefillResult& prefill) {
+ordered_json Conversation::schedule() const {
   ordered_json steps = ordered_json::array();
-  for (std::size_t i = 0; i < options.steps.size(); ++i) {
-    const prune::Step& step = options.steps[i];
+  for (std::size_t i = 0; i < options_.steps.size(); ++i) {
+    const prune::Step& step = options_.steps[i];
     ordered_json kept = ordered_json::array();
-    for (const engine::StepResult& result : prefill.steps) {
+    for (const engine::StepResult& result : prefill_.steps) {
       if (result.layer == step.layer && result.method == step.use.method->info().name) {
         kept.push_back(result.plan.n_out());
       }
@@ -60,21 +120,18 @@ ordered_json schedule_json(const engine::PruneOptions& options, const engine::Pr
   return steps;
 }
 
-/// The record of the last turn; docs/run-json.md names every field.
-ordered_json turn_json(const RunArguments& args, const engine::PruneOptions& options,
-                       const engine::Session& session, const std::vector<engine::EncodedImage>& images,
-                       double load_ms, const Turn& turn) {
-  const double image_ms = load_ms + sum_of(images, &engine::EncodedImage::preprocess_ms);
-  const double tower_ms = sum_of(images, &engine::EncodedImage::tower_ms);
-  const double projector_ms = sum_of(images, &engine::EncodedImage::projector_ms);
-  const engine::PrefillResult& p = turn.prefill;
-  const double ttft = image_ms + tower_ms + projector_ms + p.select_ms + p.gather_ms + p.prefill_ms +
-                      turn.answer.first_token_ms;
+ordered_json Conversation::record(const std::string& question, const engine::Generation& answer) const {
+  const double image_ms = load_ms_ + sum_of(&engine::EncodedImage::preprocess_ms);
+  const double tower_ms = sum_of(&engine::EncodedImage::tower_ms);
+  const double projector_ms = sum_of(&engine::EncodedImage::projector_ms);
+  const engine::PrefillResult& p = prefill_;
+  const double ttft =
+      image_ms + tower_ms + projector_ms + p.select_ms + p.gather_ms + p.prefill_ms + answer.first_token_ms;
   return {
-      {"answer", turn.answer.text},
-      {"question", turn.question},
-      {"method", options.steps.empty() ? "none" : options.steps.front().use.method->info().name},
-      {"schedule", schedule_json(options, p)},
+      {"answer", answer.text},
+      {"question", question},
+      {"method", options_.steps.empty() ? "none" : options_.steps.front().use.method->info().name},
+      {"schedule", schedule()},
       {"visual_tokens",
        {{"before", p.n_visual_before}, {"after", p.n_visual_after}, {"layer_average", p.n_visual_average}}},
       {"text_tokens", p.n_text},
@@ -85,19 +142,19 @@ ordered_json turn_json(const RunArguments& args, const engine::PruneOptions& opt
         {"select", p.select_ms},
         {"gather", p.gather_ms},
         {"prefill", p.prefill_ms},
-        {"decode", turn.answer.decode_ms}}},
+        {"decode", answer.decode_ms}}},
       {"ttft_ms", ttft},
-      {"decode_tokens", turn.answer.n_decoded},
-      {"decode_tokens_per_s", turn.answer.tokens_per_s()},
-      {"ended", turn.answer.ended},
+      {"decode_tokens", answer.n_decoded},
+      {"decode_tokens_per_s", answer.tokens_per_s()},
+      {"ended", answer.ended},
       {"kv_bytes", p.kv_bytes},
       {"kv_bytes_unpruned", p.kv_bytes_unpruned},
-      {"kv_bytes_allocated", session.cache().bytes_allocated()},
+      {"kv_bytes_allocated", session_->cache().bytes_allocated()},
       {"peak_rss_bytes", peak_rss_bytes()},
-      {"model_load_ms", session.model().load_ms()},
-      {"seed", args.prune.seed},
-      {"threads", session.n_threads()},
-      {"backend", backend_text(session.model())},
+      {"model_load_ms", model_->load_ms()},
+      {"seed", args_.prune.seed},
+      {"threads", session_->n_threads()},
+      {"backend", backend_text(*model_)},
       {"notes", p.notes},
   };
 }
@@ -120,41 +177,18 @@ void print_summary(const ordered_json& j) {
       j["decode_tokens_per_s"].get<double>(), j["kv_bytes"].get<double>() / 1e6, saved);
 }
 
-/// Draws the tokens that the last step left of image 0.
-void write_kept(const RunArguments& args, const std::vector<engine::Image>& pictures,
-                const std::vector<engine::EncodedImage>& images, const engine::PrefillResult& prefill) {
-  std::vector<int32_t> kept(static_cast<std::size_t>(images.front().grid.size()));
-  for (std::size_t i = 0; i < kept.size(); ++i) kept[i] = static_cast<int32_t>(i);
-  for (const engine::StepResult& step : prefill.steps) {
+void Conversation::write_kept() const {
+  const prune::Grid grid = images_.front().grid;
+  std::vector<int32_t> kept(static_cast<std::size_t>(grid.size()));
+  std::iota(kept.begin(), kept.end(), 0);
+  for (const engine::StepResult& step : prefill_.steps) {
     if (step.image != 0) continue;
     WINNOW_CHECK(step.plan.is_selection(), InvalidArgument, "cli.run",
                  "--show-kept: {} merges tokens, there are no kept patches to draw", step.method);
     kept = step.kept;
   }
-  const prune::Grid grid = images.front().grid;
-  engine::save_png(engine::draw_kept(pictures.front(), images.front().pixels, grid.rows, grid.cols, kept),
-                   args.show_kept);
-}
-
-Turn run_turn(const RunArguments& args, const engine::PruneOptions& options, engine::Session& session,
-              const engine::PromptTemplate& form, const std::string& question,
-              const std::vector<const engine::EncodedImage*>& images, bool first) {
-  Turn turn{question, {}, {}};
-  const auto n_images = static_cast<int32_t>(images.size());
-  const engine::Prompt prompt =
-      engine::make_turn(form, question, n_images, first, session.model().tokenizer());
-  turn.prefill = session.prefill(prompt, images, options, args.generate.max_tokens);
-  for (const std::string& note : turn.prefill.notes) fmt::print(stderr, "winnow: note: {}\n", note);
-  const auto stream = [&](std::string_view text) {
-    if (!args.json) {
-      fmt::print("{}", text);
-      std::fflush(stdout);
-    }
-    return true;
-  };
-  turn.answer = engine::generate(session, std::move(turn.prefill.logits), args.generate, stream);
-  if (!args.json) fmt::print("\n");
-  return turn;
+  engine::save_png(engine::draw_kept(pictures_.front(), images_.front().pixels, grid.rows, grid.cols, kept),
+                   args_.show_kept);
 }
 
 int run(const RunArguments& args) {
@@ -162,30 +196,10 @@ int run(const RunArguments& args) {
   WINNOW_CHECK(args.show_kept.empty() || !args.images.paths.empty(), InvalidArgument, "cli.run",
                "--show-kept needs an --image to draw on");
   args.prune.check();
-  engine::Stopwatch watch;
-  const auto model_options = args.model.model_options();
-  const std::vector<engine::Image> pictures = args.images.load();
-  const double load_ms = watch.lap();
-  const auto fit = engine::parse_image_fit(args.images.fit);
-  const auto model = engine::Model::load(model_options);
-  engine::Session session(model, args.model.session_options());
-  const engine::PruneOptions options = args.prune.options(model->llama().n_layer);
-  const auto form = engine::choose_template(args.prompt_template, model->text_file(), model->tokenizer());
-
-  const engine::TowerRequest request = engine::Session::tower_request(options);
-  std::vector<engine::EncodedImage> images;
-  std::vector<const engine::EncodedImage*> image_refs;
-  for (const engine::Image& picture : pictures) images.push_back(session.encode(picture, fit, request));
-  for (const engine::EncodedImage& image : images) image_refs.push_back(&image);
-
+  Conversation conversation(args);
   ordered_json turns = ordered_json::array();
-  for (std::size_t i = 0; i < args.prompts.size(); ++i) {
-    const bool first = i == 0;
-    const Turn turn = run_turn(args, options, session, form, args.prompts[i],
-                               first ? image_refs : std::vector<const engine::EncodedImage*>{}, first);
-    if (first && !args.show_kept.empty()) write_kept(args, pictures, images, turn.prefill);
-    turns.push_back(turn_json(args, options, session, first ? images : std::vector<engine::EncodedImage>{},
-                              first ? load_ms : 0.0, turn));
+  for (const std::string& question : args.prompts) {
+    turns.push_back(conversation.ask(question));
     if (!args.json) print_summary(turns.back());
   }
   if (args.json) {

@@ -1,10 +1,16 @@
 #include "winnow/engine/graph.h"
 
-#include <algorithm>
+#include <cmath>
 
 #include "winnow/base/error.h"
 
 namespace winnow::engine {
+namespace {
+
+/// 1 / sqrt(d_head), ne of q: {d_head, n_query, n_head}.
+float attention_scale(const ggml_tensor* q) { return 1.0f / std::sqrt(static_cast<float>(q->ne[0])); }
+
+}  // namespace
 
 Graph::Graph(std::size_t max_nodes, const Observer* observer)
     : ctx_(make_context(max_nodes * 2, max_nodes)), observer_(observer) {
@@ -64,23 +70,22 @@ ggml_tensor* rms_norm(ggml_context* ctx, ggml_tensor* x, ggml_tensor* weight, fl
   return ggml_mul(ctx, ggml_rms_norm(ctx, x, eps), weight);
 }
 
-ggml_tensor* attention_rows(ggml_context* ctx, ggml_tensor* q, ggml_tensor* k, ggml_tensor* mask,
-                            float scale) {
+ggml_tensor* attention_rows(ggml_context* ctx, ggml_tensor* q, ggml_tensor* k, ggml_tensor* mask) {
   ggml_tensor* logits = ggml_mul_mat(ctx, k, q);
   ggml_prec_set_acc(logits, GGML_PREC_F32);
-  return ggml_soft_max_ext(ctx, logits, mask, scale, 0.0f);
+  return ggml_soft_max_ext(ctx, logits, mask, attention_scale(q), 0.0f);
 }
 
 ggml_tensor* attention(ggml_context* ctx, ggml_tensor* q, ggml_tensor* k, ggml_tensor* v, ggml_tensor* mask,
-                       float scale, bool fused) {
+                       bool fused) {
   const int64_t n_query = q->ne[1];
   const int64_t width = q->ne[0] * q->ne[2];
   if (fused) {
-    ggml_tensor* out = ggml_flash_attn_ext(ctx, q, k, v, mask, scale, 0.0f, 0.0f);
+    ggml_tensor* out = ggml_flash_attn_ext(ctx, q, k, v, mask, attention_scale(q), 0.0f, 0.0f);
     ggml_prec_set_acc(out, GGML_PREC_F32);
     return ggml_reshape_2d(ctx, out, width, n_query);
   }
-  ggml_tensor* weights = attention_rows(ctx, q, k, mask, scale);
+  ggml_tensor* weights = attention_rows(ctx, q, k, mask);
   if (ggml_is_quantized(v->type)) v = ggml_cast(ctx, v, GGML_TYPE_F32);  // blocks cannot be transposed
   ggml_tensor* v_transposed = ggml_cont(ctx, ggml_permute(ctx, v, 1, 0, 2, 3));
   ggml_tensor* out = ggml_mul_mat(ctx, v_transposed, weights);  // ne {d_head, n_query, n_head}

@@ -25,6 +25,13 @@ namespace winnow::engine {
 using Observer =
     std::function<void(std::string_view name, std::span<const int64_t> shape, std::span<const float> values)>;
 
+/// How graphs are run: on what, watched by whom, with fused attention or not.
+struct Execution {
+  Backends& backends;
+  const Observer* observer = nullptr;
+  bool fused = true;
+};
+
 /// Not reusable: build, run once, read.
 class Graph {
  public:
@@ -70,13 +77,13 @@ ggml_tensor* layer_norm(ggml_context* ctx, ggml_tensor* x, ggml_tensor* weight, 
 /// RMSNorm over the last row-major dimension, then scale.
 ggml_tensor* rms_norm(ggml_context* ctx, ggml_tensor* x, ggml_tensor* weight, float eps);
 
-/// softmax(q k^T * scale + mask) v for all heads. ne: q {d_head, n_query, n_head}, k and v {d_head, n_key,
-/// n_head_kv} (views), mask {n_key, n_query} or nullptr (f16 when fused, f32 otherwise). Returns ne {d_head *
-/// n_head, n_query}.
+/// softmax(q k^T / sqrt(d_head) + mask) v for all heads. ne: q {d_head, n_query, n_head}, k and v {d_head,
+/// n_key, n_head_kv} (views), mask {n_key, n_query} or nullptr (f16 when fused, f32 otherwise). Returns ne
+/// {d_head * n_head, n_query}.
 ggml_tensor* attention(ggml_context* ctx, ggml_tensor* q, ggml_tensor* k, ggml_tensor* v, ggml_tensor* mask,
-                       float scale, bool fused);
-/// softmax(q k^T * scale + mask) alone, ne {n_key, n_query, n_head}: the few rows that a method looks at.
-ggml_tensor* attention_rows(ggml_context* ctx, ggml_tensor* q, ggml_tensor* k, ggml_tensor* mask,
-                            float scale);
+                       bool fused);
+/// softmax(q k^T / sqrt(d_head) + mask) alone, ne {n_key, n_query, n_head}: the few rows that a method looks
+/// at.
+ggml_tensor* attention_rows(ggml_context* ctx, ggml_tensor* q, ggml_tensor* k, ggml_tensor* mask);
 
 }  // namespace winnow::engine

@@ -130,7 +130,6 @@ std::vector<float> Prefill::run_chunk(int32_t start, int32_t size, int32_t first
   chunk.first_layer = first;
   chunk.last_layer = last;
   chunk.logits = last == llama_.n_layer;
-  chunk.fused = session_.fused();
   if (!chunk.logits || all_logits) {
     chunk.out_rows.resize(static_cast<std::size_t>(size));
     std::iota(chunk.out_rows.begin(), chunk.out_rows.end(), 0);
@@ -143,9 +142,8 @@ std::vector<float> Prefill::run_chunk(int32_t start, int32_t size, int32_t first
   }
   chunk.tap.layer = wanted.empty() ? -1 : last - 1;
   for (const AttentionRow* row : wanted) chunk.tap.rows.push_back(row->row - start);
-  const Observer* observer = session_.observer_ ? &session_.observer_ : nullptr;
-  DecoderOutput out = run_llama(llama_, session_.model().decoder_weights(), chunk, session_.cache_,
-                                session_.backends_, observer);
+  DecoderOutput out =
+      run_llama(llama_, session_.model().decoder_weights(), chunk, session_.cache_, session_.execution());
   for (std::size_t i = 0; i < wanted.size(); ++i) {
     wanted[i]->n_key = out.n_key;
     wanted[i]->values = std::move(out.attention[i]);

@@ -51,7 +51,10 @@ Session::Session(std::shared_ptr<const Model> model, const SessionOptions& optio
 
 /// auto is on: measured faster than materialised attention for prompts, decoding and the tower
 /// (docs/performance.md). f32 mode is for exact comparison, and the fused kernels round to f16.
-bool Session::fused() const { return !model_->options().f32 && options_.flash != FlashAttention::Off; }
+Execution Session::execution(bool watched) {
+  const bool fused = !model_->options().f32 && options_.flash != FlashAttention::Off;
+  return {backends_, watched && observer_ ? &observer_ : nullptr, fused};
+}
 
 TowerRequest Session::tower_request(const PruneOptions& options) {
   TowerRequest request;
@@ -70,20 +73,19 @@ TowerRequest Session::tower_request(const PruneOptions& options) {
 
 EncodedImage Session::encode(const Image& image, ImageFit fit, const TowerRequest& request) {
   const ClipConfig& clip = model_->clip();
-  const Observer* observer = observer_ ? &observer_ : nullptr;
   EncodedImage out;
   Stopwatch watch;
   Pixels pixels = preprocess(image, {clip.image_size_px, clip.mean, clip.std, fit});
   out.preprocess_ms = watch.lap();
-  if (observer) {
+  if (observer_) {
     const int64_t shape[] = {1, 3, clip.image_size_px, clip.image_size_px};
-    (*observer)("pixel_values", shape, pixels.values);
+    observer_("pixel_values", shape, pixels.values);
   }
-  TowerOutput tower = run_clip(clip, model_->tower_weights(), pixels, request, fused(), backends_, observer);
+  TowerOutput tower = run_clip(clip, model_->tower_weights(), pixels, request, execution());
   out.features = std::move(tower.features);
   out.signals = std::move(tower.signals);
   out.tower_ms = watch.lap();
-  out.projected = run_mlp(model_->mlp(), model_->projector_weights(), out.features, backends_, observer);
+  out.projected = run_mlp(model_->mlp(), model_->projector_weights(), out.features, execution());
   out.projector_ms = watch.lap();
   out.grid = clip.grid();
   pixels.values.clear();
@@ -109,8 +111,7 @@ std::vector<float> Session::decode(int32_t token) {
   chunk.last_layer = llama.n_layer;
   chunk.out_rows = {0};
   chunk.logits = true;
-  chunk.fused = fused();
-  DecoderOutput out = run_llama(llama, model_->decoder_weights(), chunk, cache_, backends_, nullptr);
+  DecoderOutput out = run_llama(llama, model_->decoder_weights(), chunk, cache_, execution(false));
   for (int32_t il = 0; il < llama.n_layer; ++il) ++cache_.layer(il).next_id;
   ++n_ids_;
   return std::move(out.hidden);

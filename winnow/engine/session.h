@@ -95,8 +95,8 @@ class Session {
                         const PruneOptions& prune, int32_t reserve, bool all_logits = false);
   /// Appends one token; logits [n_vocab] of the next.
   std::vector<float> decode(int32_t token);
-  /// Hands over a token that ends an answer without having been decoded (its logits were not needed): the next
-  /// prefill or decode runs it first.
+  /// Hands over a token that ends an answer without having been decoded (its logits were not needed): the
+  /// next prefill or decode runs it first.
   void defer(int32_t token) { deferred_.push_back(token); }
   /// Position ids used so far; the context's length is the limit.
   int32_t n_ids() const { return n_ids_; }
@@ -112,7 +112,7 @@ class Session {
 
  private:
   friend class Prefill;
-  bool fused() const;
+  Execution execution(bool watched = true);
 
   std::shared_ptr<const Model> model_;
   SessionOptions options_;

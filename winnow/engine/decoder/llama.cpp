@@ -61,12 +61,13 @@ Layer find_layer(const Weights& w, int32_t il) {
 class LlamaGraph {
  public:
   LlamaGraph(const LlamaConfig& config, const Weights& weights, const DecoderChunk& chunk, KvCache& cache,
-             const Observer* observer)
-      : graph(static_cast<std::size_t>(chunk.last_layer - chunk.first_layer) * 64 + 256, observer),
+             const Execution& execution)
+      : graph(static_cast<std::size_t>(chunk.last_layer - chunk.first_layer) * 64 + 256, execution.observer),
         config_(config),
         w_(weights),
         chunk_(chunk),
         cache_(cache),
+        fused_(execution.fused),
         n_(static_cast<int64_t>(chunk.ids.size())),
         all_rows_(static_cast<std::size_t>(n_)) {
     std::iota(all_rows_.begin(), all_rows_.end(), 0);
@@ -87,12 +88,12 @@ class LlamaGraph {
   ggml_tensor* pick(ggml_tensor* x, const std::vector<int32_t>& rows);
   void store(KvLayer& kv, ggml_tensor* k, ggml_tensor* v);
   ggml_tensor* cached(ggml_tensor* rows, int64_t n_key) const;
-  float scale() const { return 1.0f / std::sqrt(static_cast<float>(config_.d_head)); }
 
   const LlamaConfig& config_;
   const Weights& w_;
   const DecoderChunk& chunk_;
   KvCache& cache_;
+  bool fused_;
   int64_t n_;
   std::vector<int32_t> all_rows_;
   struct MaskKey {
@@ -188,11 +189,11 @@ ggml_tensor* LlamaGraph::self_attention(ggml_tensor* h, ggml_tensor* h_out, cons
   ggml_tensor* keys = cached(kv.k, n_past + n_);
   if (chunk_.tap.layer == il && !chunk_.tap.rows.empty()) {
     ggml_tensor* q = query(pick(h, chunk_.tap.rows), chunk_.tap.rows);
-    tapped = graph.output(attention_rows(ctx, q, keys, mask(chunk_.tap.rows, n_past, false), scale()));
+    tapped = graph.output(attention_rows(ctx, q, keys, mask(chunk_.tap.rows, n_past, false)));
   }
   if (out_rows.empty()) return nullptr;
   ggml_tensor* mixed = attention(ctx, query(h_out, out_rows), keys, cached(kv.v, n_past + n_),
-                                 mask(out_rows, n_past, chunk_.fused), scale(), chunk_.fused);
+                                 mask(out_rows, n_past, fused_), fused_);
   return linear(ctx, mixed, l.o_w, nullptr);
 }
 
@@ -320,12 +321,12 @@ std::vector<float> embed_tokens(const LlamaConfig& config, const GgufFile& file,
 }
 
 DecoderOutput run_llama(const LlamaConfig& config, const Weights& weights, const DecoderChunk& chunk,
-                        KvCache& cache, Backends& backends, const Observer* observer) {
+                        KvCache& cache, const Execution& execution) {
   const auto n = static_cast<int32_t>(chunk.ids.size());
   for (int32_t il = chunk.first_layer; il < chunk.last_layer; ++il) cache.reserve(il, cache.layer(il).n + n);
-  LlamaGraph llama(config, weights, chunk, cache, observer);
+  LlamaGraph llama(config, weights, chunk, cache, execution);
   ggml_tensor* result = llama.build();
-  llama.graph.run(backends);
+  llama.graph.run(execution.backends);
 
   DecoderOutput out;
   if (result != nullptr) out.hidden = llama.graph.read(result);

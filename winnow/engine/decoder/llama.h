@@ -66,7 +66,6 @@ struct DecoderChunk {
       out_rows;         ///< rows wanted from the last layer; the others only leave keys and values there
   bool logits = false;  ///< final norm and output head on out_rows instead of hidden states
   AttentionTap tap;
-  bool fused = true;
 };
 
 struct DecoderOutput {
@@ -79,6 +78,6 @@ struct DecoderOutput {
 /// Runs a chunk and appends its keys and values to the cache. The caller advances next_id when the whole
 /// prompt is in.
 DecoderOutput run_llama(const LlamaConfig& config, const Weights& weights, const DecoderChunk& chunk,
-                        KvCache& cache, Backends& backends, const Observer* observer);
+                        KvCache& cache, const Execution& execution);
 
 }  // namespace winnow::engine

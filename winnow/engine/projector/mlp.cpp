@@ -25,16 +25,16 @@ std::vector<TensorSpec> mlp_tensors(const MlpConfig& c) {
 }
 
 std::vector<float> run_mlp(const MlpConfig& config, const Weights& weights, std::span<const float> features,
-                           Backends& backends, const Observer* observer) {
+                           const Execution& execution) {
   const auto n = static_cast<int64_t>(features.size()) / config.n_in;
-  Graph graph(64, observer);
+  Graph graph(64, execution.observer);
   ggml_context* ctx = graph.ctx();
   ggml_tensor* x = graph.input(GGML_TYPE_F32, {config.n_in, n}, features.data());
   x = linear(ctx, x, weights.at("mm.0.weight"), weights.at("mm.0.bias"));
   x = linear(ctx, ggml_gelu_erf(ctx, x), weights.at("mm.2.weight"), weights.at("mm.2.bias"));
   graph.output(x);
   graph.observe("proj", x, {1, n, config.n_out});
-  graph.run(backends);
+  graph.run(execution.backends);
   return graph.read(x);
 }
 

@@ -23,6 +23,6 @@ std::vector<TensorSpec> mlp_tensors(const MlpConfig& config);
 
 /// features [n, n_in] -> [n, n_out]
 std::vector<float> run_mlp(const MlpConfig& config, const Weights& weights, std::span<const float> features,
-                           Backends& backends, const Observer* observer);
+                           const Execution& execution);
 
 }  // namespace winnow::engine

@@ -79,7 +79,8 @@ std::vector<float> cut_patches(const ClipConfig& config, const Pixels& pixels) {
     const int32_t top = token / side * patch;
     const int32_t left = token % side * patch;
     for (int32_t row = 0; row < 3 * patch; ++row) {
-      const int64_t start = (static_cast<int64_t>(row / patch) * size + top + row % patch) * size + left;
+      const int64_t channel = row / patch;
+      const int64_t start = (channel * size + top + row % patch) * size + left;
       out.insert(out.end(), pixels.values.begin() + start, pixels.values.begin() + start + patch);
     }
   }
@@ -94,11 +95,11 @@ struct Wanted {
 /// The tower's graph while it grows.
 class ClipGraph {
  public:
-  ClipGraph(const ClipConfig& config, const Weights& weights, bool fused, const Observer* observer)
-      : graph(static_cast<std::size_t>(config.n_layer) * 64 + 256, observer),
+  ClipGraph(const ClipConfig& config, const Weights& weights, const Execution& execution)
+      : graph(static_cast<std::size_t>(config.n_layer) * 64 + 256, execution.observer),
         config_(config),
         w_(weights),
-        fused_(fused),
+        fused_(execution.fused),
         n_(config.n_patch() + 1) {}
 
   ggml_tensor* embed(const std::vector<float>& patches);
@@ -110,7 +111,6 @@ class ClipGraph {
  private:
   ggml_tensor* heads(ggml_tensor* x) const;
   void tap(const prune::Need& need, ggml_tensor* q, ggml_tensor* k, ggml_tensor* keys);
-  float scale() const { return 1.0f / std::sqrt(static_cast<float>(config_.n_embd / config_.n_head)); }
 
   const ClipConfig& config_;
   const Weights& w_;
@@ -120,7 +120,7 @@ class ClipGraph {
 
 ggml_tensor* ClipGraph::embed(const std::vector<float>& patches) {
   ggml_context* ctx = graph.ctx();
-  const int64_t n_in = 3 * config_.patch_size_px * config_.patch_size_px;
+  const int64_t n_in = int64_t{3} * config_.patch_size_px * config_.patch_size_px;
   ggml_tensor* input = graph.input(GGML_TYPE_F32, {n_in, config_.n_patch()}, patches.data());
   ggml_tensor* kernel = ggml_reshape_2d(ctx, w_.at("v.patch_embd.weight"), n_in, config_.n_embd);
   ggml_tensor* x = linear(ctx, input, kernel, w_.at("v.patch_embd.bias"));
@@ -143,9 +143,9 @@ void ClipGraph::tap(const prune::Need& need, ggml_tensor* q, ggml_tensor* k, ggm
   ggml_tensor* out = keys;  // ne {n_embd, n}
   if (need.signal == prune::Signal::ClsAttention) {
     ggml_tensor* cls = ggml_view_3d(ctx, q, q->ne[0], 1, q->ne[2], q->nb[1], q->nb[2], 0);
-    out = attention_rows(ctx, cls, k, nullptr, scale());  // ne {n, 1, n_head}
+    out = attention_rows(ctx, cls, k, nullptr);  // ne {n, 1, n_head}
   } else if (need.signal == prune::Signal::ColumnAttention) {
-    ggml_tensor* map = attention_rows(ctx, q, k, nullptr, scale());            // ne {n key, n query, n_head}
+    ggml_tensor* map = attention_rows(ctx, q, k, nullptr);                     // ne {n key, n query, n_head}
     out = ggml_mean(ctx, ggml_cont(ctx, ggml_permute(ctx, map, 1, 0, 2, 3)));  // ne {1, n key, n_head}
   }
   wanted.push_back({{need, config_.n_head, {}}, graph.output(ggml_cont(ctx, out))});
@@ -167,7 +167,7 @@ ggml_tensor* ClipGraph::block(ggml_tensor* x, int32_t il, const TowerRequest& re
     k = ggml_cast(ctx, k, GGML_TYPE_F16);
     v = ggml_cast(ctx, v, GGML_TYPE_F16);
   }
-  ggml_tensor* mixed = attention(ctx, q, k, v, nullptr, scale(), fused_);
+  ggml_tensor* mixed = attention(ctx, q, k, v, nullptr, fused_);
   x = ggml_add(ctx, x, linear(ctx, mixed, b.o_w, b.o_b));
   h = layer_norm(ctx, x, b.ln2_w, b.ln2_b, config_.eps);
   h = linear(ctx, h, b.up_w, b.up_b);
@@ -262,13 +262,13 @@ std::vector<TensorSpec> clip_tensors(const ClipConfig& c) {
 }
 
 TowerOutput run_clip(const ClipConfig& config, const Weights& weights, const Pixels& pixels,
-                     const TowerRequest& request, bool fused, Backends& backends, const Observer* observer) {
+                     const TowerRequest& request, const Execution& execution) {
   for (const prune::Need& need : request.needs) {
     WINNOW_CHECK(need.block >= -config.n_layer && need.block < config.n_layer, InvalidArgument, kWhere,
                  "{} of tower block {} is wanted, the tower runs blocks 0 to {}",
                  prune::signal_name(need.signal), need.block, config.n_layer - 1);
   }
-  ClipGraph clip(config, weights, fused, observer);
+  ClipGraph clip(config, weights, execution);
   const std::vector<float> patches = cut_patches(config, pixels);
   ggml_tensor* x = clip.embed(patches);
   for (int32_t il = 0; il < config.n_layer; ++il) x = clip.block(x, il, request);
@@ -276,7 +276,7 @@ TowerOutput run_clip(const ClipConfig& config, const Weights& weights, const Pix
       ggml_view_2d(clip.graph.ctx(), x, x->ne[0], config.n_patch(), x->nb[1], x->nb[1]);
   ggml_tensor* selected = clip.graph.output(ggml_cont(clip.graph.ctx(), without_first));
   clip.graph.observe("selected", selected, {1, config.n_patch(), config.n_embd});
-  clip.graph.run(backends);
+  clip.graph.run(execution.backends);
 
   TowerOutput out;
   out.features = clip.graph.read(selected);

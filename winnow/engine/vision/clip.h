@@ -57,9 +57,8 @@ struct TowerOutput {
   std::vector<TowerSignal> signals;
 };
 
-/// pixels [3, size, size] -> features. Attention is fused when `fused`; requested attention rows are computed
-/// beside it.
+/// pixels [3, size, size] -> features; requested attention rows are computed beside the fused attention.
 TowerOutput run_clip(const ClipConfig& config, const Weights& weights, const Pixels& pixels,
-                     const TowerRequest& request, bool fused, Backends& backends, const Observer* observer);
+                     const TowerRequest& request, const Execution& execution);
 
 }  // namespace winnow::engine
