@@ -94,7 +94,8 @@ int trace(const TraceArguments& args) {
   WINNOW_CHECK(args.ids_path.empty() || args.image_token >= 0, InvalidArgument, "cli.trace",
                "--ids needs --image-token ID");
   args.prune.check();
-  const auto model_options = args.model.model_options();
+  auto model_options = args.model.model_options();
+  model_options.all_blocks = true;
   const std::vector<engine::Image> pictures = args.images.load();
   const auto fit = engine::parse_image_fit(args.images.fit);
   const auto model = engine::Model::load(model_options);

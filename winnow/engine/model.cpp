@@ -39,6 +39,7 @@ Model::Model(const ModelOptions& options)
   const ggml_type tower_type = tower_matrix_type(options.tower_type);
   llama_ = read_llama_config(text_);
   clip_ = read_clip_config(mmproj_, options.tower_blocks);
+  if (options.all_blocks) clip_.n_layer_run = clip_.n_layer_stored;
   mlp_ = read_mlp_config(mmproj_, clip_.n_embd);
   check_tensors(text_, llama_tensors(llama_));
   check_tensors(mmproj_, clip_tensors(clip_));

@@ -321,7 +321,8 @@ void Prefill::gather(const std::vector<prune::Plan>& plans, prune::PositionPolic
         for (std::size_t c = 0; c < width; ++c) hidden[at + c] += weights[s] * row[c];
       }
       const int32_t token = plan.position_of[static_cast<std::size_t>(out)];
-      ids.push_back(ids_[static_cast<std::size_t>(run.first + token)]);
+      const int32_t at_before = run.first + token;
+      ids.push_back(ids_[static_cast<std::size_t>(at_before)]);
       token_of.push_back(run.token_of.empty() ? token : run.token_of[static_cast<std::size_t>(token)]);
     }
     run.first = new_first;

@@ -96,7 +96,7 @@ struct Wanted {
 class ClipGraph {
  public:
   ClipGraph(const ClipConfig& config, const Weights& weights, const Execution& execution)
-      : graph(static_cast<std::size_t>(config.n_layer) * 64 + 256, execution.observer),
+      : graph(static_cast<std::size_t>(config.n_layer_run) * 64 + 256, execution.observer),
         config_(config),
         w_(weights),
         fused_(execution.fused),
@@ -224,6 +224,7 @@ ClipConfig read_clip_config(const GgufFile& file, int32_t feature_blocks) {
   WINNOW_CHECK(c.n_embd % c.n_head == 0, Corrupt, kWhere, "{}: width {} does not divide into {} heads",
                file.path(), c.n_embd, c.n_head);
   c.n_layer = blocks_to_run(file, c.n_layer_stored, feature_blocks);
+  c.n_layer_run = c.n_layer;
   const GgufTensor* up = file.find("v.blk.0.ffn_up.weight");
   c.ffn_swapped = up != nullptr && c.n_ff != c.n_embd && up->ne[0] == c.n_ff;
   return c;
@@ -243,7 +244,7 @@ std::vector<TensorSpec> clip_tensors(const ClipConfig& c) {
   };
   const char* up = c.ffn_swapped ? "ffn_down" : "ffn_up";
   const char* down = c.ffn_swapped ? "ffn_up" : "ffn_down";
-  for (int32_t il = 0; il < c.n_layer; ++il) {
+  for (int32_t il = 0; il < c.n_layer_run; ++il) {
     const auto name = [&](std::string_view part) { return fmt::format("v.blk.{}.{}", il, part); };
     for (const char* part : {"attn_q", "attn_k", "attn_v", "attn_out"}) {
       table.push_back({name(part) + ".weight", {d, d}, kMatrix});
@@ -264,16 +265,20 @@ std::vector<TensorSpec> clip_tensors(const ClipConfig& c) {
 TowerOutput run_clip(const ClipConfig& config, const Weights& weights, const Pixels& pixels,
                      const TowerRequest& request, const Execution& execution) {
   for (const prune::Need& need : request.needs) {
-    WINNOW_CHECK(need.block >= -config.n_layer && need.block < config.n_layer, InvalidArgument, kWhere,
+    WINNOW_CHECK(need.block >= -config.n_layer && need.block < config.n_layer_run, InvalidArgument, kWhere,
                  "{} of tower block {} is wanted, the tower runs blocks 0 to {}",
-                 prune::signal_name(need.signal), need.block, config.n_layer - 1);
+                 prune::signal_name(need.signal), need.block, config.n_layer_run - 1);
   }
   ClipGraph clip(config, weights, execution);
   const std::vector<float> patches = cut_patches(config, pixels);
   ggml_tensor* x = clip.embed(patches);
-  for (int32_t il = 0; il < config.n_layer; ++il) x = clip.block(x, il, request);
+  ggml_tensor* last = x;
+  for (int32_t il = 0; il < config.n_layer_run; ++il) {
+    x = clip.block(x, il, request);
+    if (il + 1 == config.n_layer) last = x;
+  }
   ggml_tensor* without_first =
-      ggml_view_2d(clip.graph.ctx(), x, x->ne[0], config.n_patch(), x->nb[1], x->nb[1]);
+      ggml_view_2d(clip.graph.ctx(), last, last->ne[0], config.n_patch(), last->nb[1], last->nb[1]);
   ggml_tensor* selected = clip.graph.output(ggml_cont(clip.graph.ctx(), without_first));
   clip.graph.observe("selected", selected, {1, config.n_patch(), config.n_embd});
   clip.graph.run(execution.backends);

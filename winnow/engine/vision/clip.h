@@ -22,6 +22,8 @@ struct ClipConfig {
   int32_t n_head = 0;
   int32_t n_layer = 0;  ///< blocks to run; the projector reads the output of the last of them
   int32_t n_layer_stored = 0;
+  int32_t n_layer_run =
+      0;  ///< n_layer, or all stored ones for a trace: the features stay those of block n_layer - 1
   float eps = 1e-5f;
   bool use_gelu = false;     ///< exact GELU instead of CLIP's quick GELU
   bool ffn_swapped = false;  ///< oldest files call the two feed-forward matrices by each other's names
