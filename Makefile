@@ -6,7 +6,7 @@ MAKEFLAGS += --no-print-directory
 export GTEST_BRIEF = 1
 CTEST = ctest --output-on-failure --no-tests=error --timeout 600
 
-.PHONY: build test asan minimal demo bench lint format clean setup
+.PHONY: build test asan minimal demo bench accuracy lint format clean setup
 .DEFAULT_GOAL := build
 
 setup:
@@ -56,6 +56,17 @@ bench: setup
 	@cmake --preset release -DWINNOW_BENCH=ON > build/bench.log 2>&1 || { cat build/bench.log; exit 1; }
 	@cmake --build --preset release -j $(JOBS)
 	@for program in build/release/bin/*_bench; do echo "== $$program"; $$program || exit 1; done
+
+# Accuracy of the built-in model on its 2,000 questions, unpruned and pruned (docs/performance.md); about 20 minutes.
+accuracy: setup
+	@mkdir -p build
+	@cmake --preset release -DWINNOW_BENCH=ON > build/bench.log 2>&1 || { cat build/bench.log; exit 1; }
+	@cmake --build --preset release -j $(JOBS) --target builtin_accuracy
+	@build/release/bin/builtin_accuracy models tests/data/interim none window_fastv@25% window_fastv:window=3x3@16 \
+		fastv@25% fastv@16 fastv_vis@25% balanced@25% random@25%+layer=2 random@16+layer=2 \
+		fastervlm@25% fastervlm@25%+position=original fastervlm@16+position=original \
+		random@25%+position=original random@16+position=original grid@25%+position=original \
+		pooling:window=2x2+position=original pooling:window=3x3+position=original
 
 lint:
 	@tools/setup.sh --dev
