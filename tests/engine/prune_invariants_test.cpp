@@ -244,11 +244,16 @@ TEST(PruneInvariants, StepsThatDoNotSuitAreRefused) {
                         prune_with("pooling:window=2x2", "7", -1, *oracle_model())),
                Error)
       << "7 is not what the window gives";
-  const EncodedImage plain = session.encode(one_picture()[0], ImageFit::Crop, {});
+  options.steps = {prune::make_step("fastv", "1", prune::BudgetMode::LayerAverage, 3, 5)};
+  EXPECT_THROW(run_turn(session, oracle_prompt(), one_picture(), options), Error)
+      << "the first three layers alone see more than one token on average";
+  EncodedImage plain = session.encode(one_picture()[0], ImageFit::Crop, {});
   EXPECT_THROW(
       session.prefill(oracle_prompt(), {&plain}, prune_with("fastervlm", "9", -1, *oracle_model()), 0), Error)
       << "encoded without the signal";
-  EXPECT_EQ(session.cache().bytes_used(), 0) << "refused before anything ran";
+  plain.projected.pop_back();
+  EXPECT_THROW(session.prefill(oracle_prompt(), {&plain}, {}, 0), Error) << "features of another width";
+  EXPECT_EQ(session.cache().bytes_allocated(), 0) << "refused before anything ran";
 }
 
 TEST(PruneInvariants, LayerAverageBudgetHoldsOverTheLayers) {

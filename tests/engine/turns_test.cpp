@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 #include <numeric>
+#include <stdexcept>
 #include <string>
 #include <vector>
 
@@ -232,6 +233,26 @@ TEST(Turns, AnAnswerCutShortIsWhollyInTheCache) {
   session.prefill({{{5}, -1}}, {}, {}, 0);
   EXPECT_EQ(session.n_ids(), 1) << "a new conversation has nothing of the old one";
   EXPECT_LE(worst_error(second.logits, expected.prefill.logits), 1e-5);
+}
+
+TEST(Turns, AFailureHalfWayLeavesTheConversationAsItWas) {
+  const PruneOptions options = prune_with("fastv", "4", 2, *tiny_model());
+  Session session(tiny_model(), threads(1));
+  Session untouched(tiny_model(), threads(1));
+  for (Session* s : {&session, &untouched}) {
+    run_turn(*s, first_turn(), {tiny_picture(1)}, options, 2);
+    s->defer(5);
+  }
+  session.set_observer([](std::string_view name, std::span<const int64_t>, std::span<const float>) {
+    if (name == "llm.2.out") throw std::runtime_error("layers 0 and 1 have run");
+  });
+  const EncodedImage encoded = untouched.encode(tiny_picture(2), ImageFit::Crop, {});
+  EXPECT_THROW(session.prefill(first_turn(), {&encoded}, options, 0), std::runtime_error);
+  session.set_observer({});
+  EXPECT_EQ(session.n_ids(), untouched.n_ids());
+  EXPECT_EQ(session.cache().bytes_used(), untouched.cache().bytes_used());
+  const Prompt next = {{text_ids(4, 7), -1}};
+  EXPECT_EQ(session.prefill(next, {}, {}, 0).logits, untouched.prefill(next, {}, {}, 0).logits);
 }
 
 TEST(Context, PromptAndDecodingStopAtItsEnd) {

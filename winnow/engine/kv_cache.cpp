@@ -44,6 +44,19 @@ void KvCache::clear() {
   for (KvLayer& layer : layers_) layer = KvLayer{};
 }
 
+std::vector<KvCache::Mark> KvCache::marks() const {
+  std::vector<Mark> out;
+  for (const KvLayer& layer : layers_) out.push_back({layer.n, layer.next_id});
+  return out;
+}
+
+void KvCache::rewind(const std::vector<Mark>& marks) {
+  for (std::size_t il = 0; il < layers_.size(); ++il) {
+    layers_[il].n = marks[il].n;
+    layers_[il].next_id = marks[il].next_id;
+  }
+}
+
 int64_t KvCache::bytes_used() const {
   int64_t rows = 0;
   for (const KvLayer& layer : layers_) rows += layer.n;

@@ -32,6 +32,14 @@ class KvCache {
   /// Makes room for at least `capacity` rows in a layer; keeps what is there. Throws OutOfMemory.
   void reserve(int32_t il, int32_t capacity);
   void clear();
+  /// How far every layer is, to come back to.
+  struct Mark {
+    int32_t n = 0;
+    int32_t next_id = 0;
+  };
+  std::vector<Mark> marks() const;
+  /// Forgets the rows and ids that were added since the marks were taken.
+  void rewind(const std::vector<Mark>& marks);
   /// Bytes of the rows in use.
   int64_t bytes_used() const;
   /// Bytes of the memory really allocated.

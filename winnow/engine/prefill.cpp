@@ -70,7 +70,7 @@ std::vector<float> pick_rows(const std::vector<float>& values, const std::vector
 
 Prefill::Prefill(Session& session, const Prompt& prompt, const std::vector<const EncodedImage*>& images,
                  const PruneOptions& prune, int32_t reserve)
-    : session_(session), llama_(session.model().llama()), prune_(prune), reserve_(reserve) {
+    : session_(session), llama_(session.model().llama()), prune_(prune), reserve_(std::max(reserve, 0)) {
   int32_t layer = prune::kAfterTower;
   for (const prune::Step& step : prune.steps) {
     // One step per layer: a second one would read attention over tokens that the first has dropped.
@@ -81,6 +81,7 @@ Prefill::Prefill(Session& session, const Prompt& prompt, const std::vector<const
     layer = step.layer;
   }
   assemble(prompt, images);
+  share_budgets();
 }
 
 void Prefill::assemble(const Prompt& prompt, const std::vector<const EncodedImage*>& images) {
@@ -94,6 +95,9 @@ void Prefill::assemble(const Prompt& prompt, const std::vector<const EncodedImag
       WINNOW_CHECK(piece.image < static_cast<int32_t>(images.size()), InvalidArgument, kWhere,
                    "the prompt names image {}, got {} images", piece.image, images.size());
       const EncodedImage& image = *images[static_cast<std::size_t>(piece.image)];
+      WINNOW_CHECK(std::ssize(image.projected) == int64_t{image.grid.size()} * llama_.n_embd, InvalidArgument,
+                   kWhere, "image {}, got {} features for {} tokens of width {}: encode it with this model",
+                   piece.image, image.projected.size(), image.grid.size(), llama_.n_embd);
       const auto first = static_cast<int32_t>(hidden_.size() / static_cast<std::size_t>(llama_.n_embd));
       images_.push_back({&image, first, image.grid.size(), first, image.grid.size(), {}});
       hidden_.insert(hidden_.end(), image.projected.begin(), image.projected.end());
@@ -104,6 +108,32 @@ void Prefill::assemble(const Prompt& prompt, const std::vector<const EncodedImag
   std::iota(ids_.begin(), ids_.end(), 0);
   id_span_ = n();
   n_visual_before_ = n_visual();
+}
+
+/// How many tokens each image keeps at every step. Before anything is run: a budget that cannot be met should
+/// not cost the layers before its step.
+void Prefill::share_budgets() {
+  if (images_.empty()) return;
+  std::vector<int32_t> sizes;
+  std::vector<prune::Grid> grids;
+  for (const ImageRun& run : images_) {
+    sizes.push_back(run.count);
+    grids.push_back(run.image->grid);
+  }
+  for (const prune::Step& step : prune_.steps) {
+    const int32_t n_before = std::accumulate(sizes.begin(), sizes.end(), 0);
+    sizes = prune::step_quotas(step, grids, sizes, llama_.n_layer);
+    quotas_.push_back(sizes);
+    if (step.budget.percent || step.budget.value <= 0.0) continue;
+    if (step.budget.value > n_before) {
+      result_.notes.push_back(
+          fmt::format("{} visual tokens are to be kept, there are only {}: all of them are kept",
+                      step.budget.to_string(), n_before));
+    } else if (step.budget.value < static_cast<double>(sizes.size())) {
+      result_.notes.push_back(fmt::format("{} visual tokens are to be kept of {} images: one of each is kept",
+                                          step.budget.to_string(), sizes.size()));
+    }
+  }
 }
 
 int32_t Prefill::n_visual() const {
@@ -174,22 +204,6 @@ Prefill::Taps Prefill::run_layers(int32_t first, int32_t last, const prune::Step
   token_layers_ += static_cast<double>(last - first) * n_visual();
   (last == llama_.n_layer ? result_.logits : hidden_) = std::move(out);
   return taps;
-}
-
-/// How many tokens each image keeps at this step.
-std::vector<int32_t> Prefill::share(const prune::Step& step) {
-  std::vector<int32_t> sizes;
-  std::vector<prune::Grid> grids;
-  for (const ImageRun& run : images_) {
-    sizes.push_back(run.count);
-    grids.push_back(run.image->grid);
-  }
-  if (!step.budget.percent && step.budget.value > n_visual()) {
-    result_.notes.push_back(
-        fmt::format("{} visual tokens are to be kept, there are only {}: all of them are kept",
-                    step.budget.to_string(), n_visual()));
-  }
-  return prune::step_quotas(step, grids, sizes, llama_.n_layer);
 }
 
 /// Views of what the method needs for one image; `storage` owns what had to be copied.
@@ -274,17 +288,16 @@ void Prefill::record(const prune::Step& step, int32_t image, const ImageRun& run
   result_.steps.push_back(std::move(out));
 }
 
-void Prefill::apply(const prune::Step& step, const Taps& taps) {
+void Prefill::apply(std::size_t step_idx, const Taps& taps) {
   if (images_.empty()) return;
   watch_.lap();
-  const std::vector<int32_t> counts = share(step);
+  const prune::Step& step = prune_.steps[step_idx];
   std::vector<prune::Plan> plans;
   for (std::size_t i = 0; i < images_.size(); ++i) {
     std::vector<std::vector<float>> storage;
-    storage.reserve(16);  // views into it must stay valid
     const prune::Signals signals = signals_of(step, images_[i], taps, storage);
     Rng rng(prune_.seed, i);
-    plans.push_back(prune::run_method(step.use, signals, counts[i], rng));
+    plans.push_back(prune::run_method(step.use, signals, quotas_[step_idx][i], rng));
     record(step, static_cast<int32_t>(i), images_[i], plans.back());
   }
   result_.select_ms += watch_.lap();
@@ -303,6 +316,12 @@ void Prefill::gather(const std::vector<prune::Plan>& plans, prune::PositionPolic
                   hidden_.begin() + static_cast<int64_t>(last * width));
     ids.insert(ids.end(), ids_.begin() + first, ids_.begin() + last);
   };
+  std::size_t n_rows = hidden_.size() / width;
+  for (std::size_t i = 0; i < images_.size(); ++i) {
+    n_rows -= static_cast<std::size_t>(images_[i].count - plans[i].n_out());
+  }
+  hidden.reserve(n_rows * width);
+  ids.reserve(n_rows);
   int32_t done = 0;
   for (std::size_t i = 0; i < images_.size(); ++i) {
     ImageRun& run = images_[i];
@@ -349,7 +368,7 @@ PrefillResult Prefill::run(bool all_logits) {
   int32_t layer = 0;
   std::size_t next = 0;
   const auto& steps = prune_.steps;
-  for (; next < steps.size() && steps[next].layer <= 0; ++next) apply(steps[next], {});
+  for (; next < steps.size() && steps[next].layer <= 0; ++next) apply(next, {});
   check_context();
   session_.deferred_.clear();
   if (session_.observer_) {
@@ -364,7 +383,7 @@ PrefillResult Prefill::run(bool all_logits) {
     const Taps taps = run_layers(layer, end, step, all_logits);
     result_.prefill_ms += watch_.lap();
     layer = end;
-    for (; next < steps.size() && steps[next].layer == layer; ++next) apply(steps[next], taps);
+    for (; next < steps.size() && steps[next].layer == layer; ++next) apply(next, taps);
     watch_.lap();
   }
   int32_t used_ids = 0;
@@ -380,7 +399,15 @@ PrefillResult Prefill::run(bool all_logits) {
 
 PrefillResult Session::prefill(const Prompt& prompt, const std::vector<const EncodedImage*>& images,
                                const PruneOptions& prune, int32_t reserve, bool all_logits) {
-  return Prefill(*this, prompt, images, prune, reserve).run(all_logits);
+  const std::vector<KvCache::Mark> marks = cache_.marks();
+  const std::vector<int32_t> deferred = deferred_;
+  try {
+    return Prefill(*this, prompt, images, prune, reserve).run(all_logits);
+  } catch (...) {
+    cache_.rewind(marks);
+    deferred_ = deferred;
+    throw;
+  }
 }
 
 }  // namespace winnow::engine

@@ -39,12 +39,12 @@ class Prefill {
   };
 
   void assemble(const Prompt& prompt, const std::vector<const EncodedImage*>& images);
+  void share_budgets();
   void check_context() const;
   Taps run_layers(int32_t first, int32_t last, const prune::Step* next, bool all_logits);
   std::vector<float> run_chunk(int32_t start, int32_t size, int32_t first, int32_t last, bool all_logits,
                                Taps& taps);
-  void apply(const prune::Step& step, const Taps& taps);
-  std::vector<int32_t> share(const prune::Step& step);
+  void apply(std::size_t step_idx, const Taps& taps);
   prune::Signals signals_of(const prune::Step& step, const ImageRun& run, const Taps& taps,
                             std::vector<std::vector<float>>& storage) const;
   void add_tower_tap(const prune::Need& need, const ImageRun& run, std::vector<std::vector<float>>& storage,
@@ -61,7 +61,8 @@ class Prefill {
   std::vector<float> hidden_;  // [n, n_embd]
   std::vector<int32_t> ids_;   // [n], relative to the turn
   std::vector<ImageRun> images_;
-  int32_t id_span_ = 0;  ///< ids that the turn uses up
+  std::vector<std::vector<int32_t>> quotas_;  ///< [n_step][n_image] tokens to keep
+  int32_t id_span_ = 0;                       ///< ids that the turn uses up
   int32_t n_visual_before_ = 0;
   double token_layers_ = 0.0;  ///< sum over the layers of their visual tokens
   Stopwatch watch_;

@@ -24,7 +24,7 @@ enum class FlashAttention { Auto, On, Off };
 FlashAttention parse_flash_attention(const std::string& name);
 
 struct SessionOptions {
-  int32_t n_threads = 0;        ///< 0: the number of physical processors, at most 64
+  int32_t n_threads = 0;        ///< 0: all processors, at most 64
   int32_t n_ctx = 0;            ///< longest sequence (position ids); 0: the model's own
   int32_t n_batch = 0;          ///< prompt tokens per graph; 0: measured choice (docs/performance.md)
   std::string kv_type = "f16";  ///< f32, f16, bf16, q8_0
@@ -90,7 +90,7 @@ class Session {
   /// Runs a turn's prompt through the decoder, pruning on the way. `reserve`: tokens that will be generated,
   /// so that the cache is allocated once. all_logits: logits of every remaining token [n, n_vocab] instead of
   /// the last. Throws InvalidArgument for a prompt longer than the context, images that do not fit, or steps
-  /// that do not suit the model.
+  /// that do not suit the model; whatever it throws, the conversation stays as it was before the turn.
   PrefillResult prefill(const Prompt& prompt, const std::vector<const EncodedImage*>& images,
                         const PruneOptions& prune, int32_t reserve, bool all_logits = false);
   /// Appends one token; logits [n_vocab] of the next.
