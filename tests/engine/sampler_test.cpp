@@ -42,6 +42,14 @@ TEST(Sampler, SeedDecides) {
   EXPECT_NE(std::count(first.begin(), first.end(), first[0]), 40) << "draws differ";
 }
 
+TEST(Sampler, EverySeedRepeats) {
+  const auto logits = random_logits(1);
+  for (const uint32_t seed : {0U, UINT32_MAX - 1, UINT32_MAX}) {
+    const SamplingOptions options{.temperature = 1.0, .seed = seed};
+    EXPECT_EQ(picks(options, logits, 40), picks(options, logits, 40)) << "seed " << seed;
+  }
+}
+
 TEST(Sampler, NarrowFiltersAreGreedy) {
   for (uint64_t seed = 0; seed < 10; ++seed) {
     const auto logits = random_logits(seed);

@@ -30,7 +30,9 @@ Sampler::Sampler(const SamplingOptions& o) {
     llama_sampler_chain_add(chain_.get(), llama_sampler_init_top_p(static_cast<float>(o.top_p), 1));
   }
   llama_sampler_chain_add(chain_.get(), llama_sampler_init_temp(static_cast<float>(o.temperature)));
-  llama_sampler_chain_add(chain_.get(), llama_sampler_init_dist(o.seed));
+  // libllama reads this one number as "draw a seed": it would not repeat.
+  const uint32_t seed = o.seed == LLAMA_DEFAULT_SEED ? LLAMA_DEFAULT_SEED - 1 : o.seed;
+  llama_sampler_chain_add(chain_.get(), llama_sampler_init_dist(seed));
 }
 
 int32_t Sampler::pick(std::span<const float> logits) {
