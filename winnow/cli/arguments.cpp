@@ -1,7 +1,12 @@
 #include "winnow/cli/arguments.h"
 
+#include <unistd.h>
+
 #include <algorithm>
+#include <cerrno>
+#include <charconv>
 #include <cstdlib>
+#include <cstring>
 #include <filesystem>
 
 #include "winnow/base/error.h"
@@ -31,9 +36,26 @@ std::string file_with(const std::string& folder, std::string_view part) {
 CLI::Validator not_negative() {
   return CLI::Validator(
       [](const std::string& text) {
-        return text.starts_with('-') ? fmt::format("got {}, expected 0 or more", text) : std::string();
+        if (text.starts_with('-')) return fmt::format("got {}, expected 0 or more", text);
+        uint64_t value = 0;
+        const auto parsed = std::from_chars(text.data(), text.data() + text.size(), value);
+        const bool fits = parsed.ec != std::errc::result_out_of_range;
+        return fits ? std::string() : fmt::format("got {}, expected at most {}", text, UINT64_MAX);
       },
       "");
+}
+
+void check_writable(const std::string& path) {
+  if (path.empty()) return;
+  const fs::path file(path);
+  const fs::path folder = file.has_parent_path() ? file.parent_path() : fs::path(".");
+  int why = 0;
+  if (fs::is_directory(file)) {
+    why = EISDIR;
+  } else if (::access(fs::exists(file) ? file.c_str() : folder.c_str(), W_OK) != 0) {
+    why = errno;
+  }
+  WINNOW_CHECK(why == 0, Io, "cli.output", "{}: cannot be written: {}", path, std::strerror(why));
 }
 
 std::string builtin_model_folder() {

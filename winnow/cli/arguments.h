@@ -60,6 +60,9 @@ struct ImageArguments {
 /// For unsigned options: CLI11 would wrap "-1" around.
 CLI::Validator not_negative();
 
+/// For files that are written at the end of minutes of work. An empty path is fine. Throws Io.
+void check_writable(const std::string& path);
+
 /// Folder of the built-in model. Throws NotFound and says where it looked.
 std::string builtin_model_folder();
 

@@ -2,6 +2,7 @@
 // because they disagree (Wen et al. 2025, arXiv 2502.11501, section 7).
 
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <cstdio>
 #include <filesystem>
@@ -107,7 +108,7 @@ std::string default_image(const engine::Model& model) {
     image.rgb[i] = static_cast<uint8_t>((i / 24 % 97) + rng.below(64));
   }
   std::string path =
-      fmt::format("{}/winnow-bench-{}.png", std::filesystem::temp_directory_path().string(), image.width);
+      fmt::format("{}/winnow-bench-{}.png", std::filesystem::temp_directory_path().string(), ::getpid());
   engine::save_png(image, path);
   return path;
 }
@@ -129,9 +130,15 @@ class Bench {
   Bench(const BenchArguments& args, std::shared_ptr<const engine::Model> model)
       : args_(args), model_(std::move(model)), session_(model_, args.model.session_options()) {
     form_ = engine::choose_template(args.prompt_template, model_->text_file(), model_->tokenizer());
-    image_path_ = args.images.paths.empty() ? default_image(*model_) : args.images.paths.front();
     prompt_ = engine::make_turn(form_, args.prompt, 1, true, model_->tokenizer());
+    image_path_ = args.images.paths.empty() ? default_image(*model_) : args.images.paths.front();
   }
+  ~Bench() {
+    std::error_code ignored;
+    if (args_.images.paths.empty()) std::filesystem::remove(image_path_, ignored);
+  }
+  Bench(const Bench&) = delete;
+  Bench& operator=(const Bench&) = delete;
 
   std::vector<Configuration> run();
   const engine::Session& session() const { return session_; }
@@ -308,9 +315,7 @@ void check(const BenchArguments& args) {
   for (const std::string& method : args.methods) prune::parse_method(method);
   for (const std::string& keep : args.keeps) prune::parse_budget(keep, mode);
   engine::parse_image_fit(args.images.fit);
-  if (args.json_path.empty()) return;
-  const std::ofstream file(args.json_path, std::ios::app);
-  WINNOW_CHECK(file.good(), Io, "cli.bench", "{}: cannot be written", args.json_path);
+  check_writable(args.json_path);
 }
 
 int bench(const BenchArguments& args) {

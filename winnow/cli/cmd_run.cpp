@@ -77,6 +77,7 @@ ordered_json Conversation::ask(const std::string& question) {
                                                   n_turns_ == 0, model_->tokenizer());
   prefill_ = session_->prefill(prompt, images, options_, args_.generate.max_tokens);
   for (const std::string& note : prefill_.notes) fmt::print(stderr, "winnow: note: {}\n", note);
+  if (n_turns_ == 0 && !args_.show_kept.empty()) write_kept();
   const auto stream = [&](std::string_view text) {
     if (!args_.json) {
       fmt::print("{}", text);
@@ -85,8 +86,10 @@ ordered_json Conversation::ask(const std::string& question) {
     return true;
   };
   const auto answer = engine::generate(*session_, prefill_.logits, args_.generate, stream);
-  if (!args_.json) fmt::print("\n");
-  if (n_turns_ == 0 && !args_.show_kept.empty()) write_kept();
+  if (!args_.json) {
+    fmt::print("\n");
+    std::fflush(stdout);  // before the line about it on stderr
+  }
   ordered_json turn = record(question, answer);
   ++n_turns_;
   load_ms_ = 0.0;
@@ -196,6 +199,7 @@ int run(const RunArguments& args) {
   WINNOW_CHECK(args.show_kept.empty() || !args.images.paths.empty(), InvalidArgument, "cli.run",
                "--show-kept needs an --image to draw on");
   args.prune.check();
+  check_writable(args.show_kept);
   Conversation conversation(args);
   ordered_json turns = ordered_json::array();
   for (const std::string& question : args.prompts) {

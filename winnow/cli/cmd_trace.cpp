@@ -55,6 +55,9 @@ void add_steps(record::TensorFile& file, const engine::PrefillResult& prefill, i
   for (int32_t step = 0; i < prefill.steps.size(); ++step) {
     std::vector<int32_t> kept;
     std::vector<float> scores;
+    std::vector<int32_t> offsets = {0};
+    std::vector<int32_t> index;
+    std::vector<float> weight;
     bool selection = true;
     const engine::StepResult& head = prefill.steps[i];
     for (int32_t image = 0; i < prefill.steps.size() && prefill.steps[i].image == image; ++i, ++image) {
@@ -62,15 +65,20 @@ void add_steps(record::TensorFile& file, const engine::PrefillResult& prefill, i
       selection = selection && s.plan.is_selection();
       for (const int32_t token : s.kept) kept.push_back(image * tokens_per_image + token);
       scores.insert(scores.end(), s.scores.begin(), s.scores.end());
+      const int32_t base = offsets.back();
+      for (int32_t out = 0; out < s.plan.n_out(); ++out) {
+        offsets.push_back(base + s.plan.offsets[static_cast<std::size_t>(out) + 1]);
+      }
+      for (const int32_t token : s.plan.index) index.push_back(image * tokens_per_image + token);
+      weight.insert(weight.end(), s.plan.weight.begin(), s.plan.weight.end());
     }
     const std::string prefix = fmt::format("prune.{}.", step);
     if (selection) file.add_i32(prefix + "kept", {static_cast<int64_t>(kept.size())}, kept);
     if (!scores.empty()) file.add_f32(prefix + "scores", {static_cast<int64_t>(scores.size())}, scores);
     if (!selection) {
-      const prune::Plan& plan = head.plan;
-      file.add_i32(prefix + "offsets", {static_cast<int64_t>(plan.offsets.size())}, plan.offsets);
-      file.add_i32(prefix + "index", {static_cast<int64_t>(plan.index.size())}, plan.index);
-      file.add_f32(prefix + "weight", {static_cast<int64_t>(plan.weight.size())}, plan.weight);
+      file.add_i32(prefix + "offsets", {static_cast<int64_t>(offsets.size())}, offsets);
+      file.add_i32(prefix + "index", {static_cast<int64_t>(index.size())}, index);
+      file.add_f32(prefix + "weight", {static_cast<int64_t>(weight.size())}, weight);
     }
     file.metadata[prefix + "method"] = head.method;
     file.metadata[prefix + "layer"] = std::to_string(head.layer);
@@ -94,6 +102,7 @@ int trace(const TraceArguments& args) {
   WINNOW_CHECK(args.ids_path.empty() || args.image_token >= 0, InvalidArgument, "cli.trace",
                "--ids needs --image-token ID");
   args.prune.check();
+  check_writable(args.out);
   auto model_options = args.model.model_options();
   model_options.all_blocks = true;
   const std::vector<engine::Image> pictures = args.images.load();
