@@ -12,21 +12,23 @@ CTEST = ctest --output-on-failure --no-tests=error --timeout 600
 setup:
 	@tools/setup.sh
 
-# $(call compile,PRESET)
+# $(call compile,PRESET[,TARGET])
 define compile
-	@echo "== $(1): configure and build, $(JOBS) jobs"
+	@echo "== $(1): configure and build $(2), $(JOBS) jobs"
 	@cmake --preset $(1) > build/$(1).log 2>&1 || { cat build/$(1).log; exit 1; }
 	@grep -A3 '^-- Winnow' build/$(1).log | sed '/^-- Configuring/,$$d'
-	@cmake --build --preset $(1) -j $(JOBS)
+	@cmake --build --preset $(1) -j $(JOBS) $(if $(2),--target $(2))
 endef
 
 build: setup
 	@mkdir -p build
-	$(call compile,release)
+	$(call compile,release,winnow_cli)
 	@echo "== build/release/bin/winnow is ready"
 
 # Everything a change has to pass. The release build first: it finds most failures fastest.
-test: build
+test: setup
+	@mkdir -p build
+	$(call compile,release)
 	@echo "== release: tests"
 	@$(CTEST) --test-dir build/release
 	$(MAKE) minimal
