@@ -6,10 +6,13 @@
 #include <filesystem>
 #include <fstream>
 
+#include "tests/support/expect_error.h"
 #include "winnow/base/error.h"
 
 namespace winnow::record {
 namespace {
+
+using test::expect_error;
 
 using Bytes = std::vector<uint8_t>;
 
@@ -24,18 +27,6 @@ Bytes file_of(const std::string& header, const Bytes& data = {}) {
 std::string entry(const std::string& type, const std::string& shape, int64_t begin, int64_t end) {
   return R"({"dtype":")" + type + R"(","shape":)" + shape + R"(,"data_offsets":[)" + std::to_string(begin) +
          "," + std::to_string(end) + "]}";
-}
-
-template <class Call>
-void expect_error(ErrorCode code, const std::string& text, Call call) {
-  try {
-    call();
-    ADD_FAILURE() << "no error, expected: " << text;
-  } catch (const Error& error) {
-    EXPECT_EQ(error.code(), code) << error.what();
-    EXPECT_NE(std::string(error.what()).find(text), std::string::npos)
-        << error.what() << "\nexpected: " << text;
-  }
 }
 
 void expect_corrupt(const std::string& text, const Bytes& bytes) {

@@ -7,11 +7,14 @@
 #include <string>
 #include <vector>
 
+#include "tests/support/expect_error.h"
 #include "winnow/base/error.h"
 #include "winnow/engine/image.h"
 #include "winnow/record/safetensors.h"
 
 namespace winnow::engine {
+
+using test::expect_error;
 
 inline std::string image_path(const std::string& name) {
   return std::string(WINNOW_TEST_DATA) + "/images/" + name;
@@ -54,19 +57,6 @@ inline void expect_same(const Image& image, const record::Tensor& expected) {
     ASSERT_EQ(image.rgb[i], expected.i32[i])
         << "at x " << i / 3 % static_cast<size_t>(image.width) << ", y "
         << i / 3 / static_cast<size_t>(image.width) << ", channel " << i % 3;
-  }
-}
-
-// Runs `call`, which has to throw Error with this code and this text somewhere in its message.
-template <class Call>
-void expect_error(ErrorCode code, const std::string& text, Call call) {
-  try {
-    call();
-    ADD_FAILURE() << "no error, expected: " << text;
-  } catch (const Error& error) {
-    EXPECT_EQ(error.code(), code) << error.what();
-    EXPECT_NE(std::string(error.what()).find(text), std::string::npos)
-        << error.what() << "\nexpected: " << text;
   }
 }
 
