@@ -189,6 +189,9 @@ Times Bench::run_own(Configuration& c) {
 
 Times Bench::run_peer(Configuration& c) {
   if (peer_ == nullptr) {
+    WINNOW_CHECK(engine::is_cpu(model_->device()), InvalidArgument, "cli.bench",
+                 "--peer compares processors: got device {}, expected --device cpu",
+                 ggml_backend_dev_name(model_->device()));
     PeerRequest request;
     request.text_path = model_->options().text_path;
     request.mmproj_path = model_->options().mmproj_path;
