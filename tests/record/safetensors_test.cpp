@@ -1,6 +1,9 @@
 #include "winnow/record/safetensors.h"
 
+#include <fcntl.h>
 #include <gtest/gtest.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <cmath>
 #include <filesystem>
@@ -162,6 +165,25 @@ TEST(Safetensors, PathErrors) {
     EXPECT_FALSE(left.path().string().starts_with(folder + ".")) << left.path() << " was left behind";
   }
   std::filesystem::remove(folder);
+}
+
+TEST(Safetensors, APipeIsWrittenAndStaysAPipe) {
+  const std::string path = ::testing::TempDir() + "winnow_pipe";
+  ::unlink(path.c_str());
+  ASSERT_EQ(::mkfifo(path.c_str(), 0600), 0);
+  const int fd = ::open(path.c_str(), O_RDWR);
+  ASSERT_GE(fd, 0);
+  TensorFile file;
+  file.add_f32("a", {2}, {1, 2});
+  write_safetensors(file, path);
+  Bytes bytes(4096);
+  const auto n = ::read(fd, bytes.data(), bytes.size());
+  ASSERT_GT(n, 0);
+  bytes.resize(static_cast<size_t>(n));
+  EXPECT_EQ(parse_safetensors(bytes, path).at("a").f32, file.at("a").f32);
+  EXPECT_TRUE(std::filesystem::is_fifo(path));
+  ::close(fd);
+  ::unlink(path.c_str());
 }
 
 TEST(TensorFile, ChecksWhatIsAdded) {

@@ -252,7 +252,11 @@ void write_safetensors(const TensorFile& file, const std::string& path) {
   constexpr const char* kWhere = "record.write_safetensors";
   const std::string header = make_header(file);
   const uint64_t n_header = header.size();
-  const std::string temporary = fmt::format("{}.{}.tmp", path, getpid());
+  // A device or a pipe is written as it is: renaming would put a file in its place.
+  std::error_code ignored;
+  const bool direct =
+      std::filesystem::exists(path, ignored) && !std::filesystem::is_regular_file(path, ignored);
+  const std::string temporary = direct ? path : fmt::format("{}.{}.tmp", path, getpid());
   bool written = false;
   {
     std::ofstream stream(temporary, std::ios::binary);
@@ -269,11 +273,10 @@ void write_safetensors(const TensorFile& file, const std::string& path) {
     written = !stream.fail();
   }
   std::error_code status;
-  if (written) std::filesystem::rename(temporary, path, status);
+  if (written && !direct) std::filesystem::rename(temporary, path, status);
   if (written && !status) return;
   const std::string reason = status ? status.message() : std::strerror(errno);
-  std::error_code ignored;
-  std::filesystem::remove(temporary, ignored);
+  if (!direct) std::filesystem::remove(temporary, ignored);
   fail(ErrorCode::Io, kWhere, "writing '{}' failed: {}", path, reason);
 }
 

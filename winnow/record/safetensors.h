@@ -35,7 +35,7 @@ TensorFile parse_safetensors(std::span<const uint8_t> bytes, const std::string& 
 /// The same from a file. Throws NotFound, Io as well.
 TensorFile read_safetensors(const std::string& path);
 /// Throws Io, InvalidArgument (a name that is not UTF-8). Written to a temporary name beside `path` and
-/// renamed, so a reader never sees half a file.
+/// renamed, so a reader never sees half a file; a device or a pipe is written directly.
 void write_safetensors(const TensorFile& file, const std::string& path);
 
 }  // namespace winnow::record
