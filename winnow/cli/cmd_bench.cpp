@@ -31,6 +31,8 @@ struct BenchArguments {
   std::vector<std::string> methods = {"none", "fastervlm"};
   std::vector<std::string> keeps = {"25%"};
   std::string budget = "exact";
+  std::string position;
+  int32_t layer = -1;  ///< -1: each method's own place
   std::string prompt = "What is in this picture? Answer with one short sentence.";
   std::string prompt_template;
   int32_t n_decode = 16;
@@ -73,11 +75,14 @@ std::vector<Configuration> configurations(const BenchArguments& args, const engi
   const auto mode = prune::parse_budget_mode(args.budget);
   const auto add = [&](const std::string& method, const std::string& keep) {
     Configuration c;
-    const prune::Step step = prune::make_step(method, keep, mode, -1, model.llama().n_layer);
+    const bool has_layer = prune::parse_method(method).method->info().stage != prune::Stage::AfterTower;
+    const int32_t layer = has_layer ? args.layer : -1;
+    const prune::Step step = prune::make_step(method, keep, mode, layer, model.llama().n_layer);
     const bool keeps_all = step.use.method->info().keeps_all;
     c.name = keep.empty() || keeps_all ? method : method + " @ " + keep;
     if (!keeps_all) c.prune.steps.push_back(step);
     c.prune.seed = args.seed;
+    if (!args.position.empty()) c.prune.position = prune::parse_position_policy(args.position);
     out.push_back(std::move(c));
   };
   add("none", "");
@@ -199,6 +204,8 @@ Times Bench::run_peer(Configuration& c) {
     request.prompt = engine::written_turn(form_, args_.prompt, 1, true, model_->tokenizer());
     request.n_threads = session_.n_threads();
     request.n_decode = args_.n_decode;
+    request.n_ctx = model_->clip().n_patch() + args_.n_decode + 64;
+    for (const engine::PromptPiece& piece : prompt_) request.n_ctx += static_cast<int32_t>(piece.ids.size());
     peer_ = std::make_unique<Peer>(request);
   }
   peer_last_ = peer_->run();
@@ -361,6 +368,7 @@ void add_peer(CLI::App& app, Action& action) {
   command.add_option("-p", request->prompt)->required();
   command.add_option("-t", request->n_threads);
   command.add_option("--decode", request->n_decode);
+  command.add_option("--ctx", request->n_ctx);
   command.callback([request, &action] { action = [request] { return serve_peer(*request); }; });
 }
 
@@ -372,6 +380,10 @@ void add_bench(CLI::App& app, Action& action) {
   command.add_option("--prune", args->methods, "Methods; 'none' is always measured")->capture_default_str();
   command.add_option("--keep", args->keeps, "Budgets, for every method")->capture_default_str();
   command.add_option("--budget", args->budget, "exact or average")->capture_default_str();
+  command.add_option("--layer", args->layer, "Prune before this layer, for methods that can")
+      ->check(CLI::Range(0, 1024));
+  command.add_option("--position", args->position,
+                     "original, compact or regrid (default: each method's own)");
   args->images.add_to(command);
   command.add_option("-p,--prompt", args->prompt, "Question")->capture_default_str();
   command.add_option("--template", args->prompt_template, "As in 'winnow run'");

@@ -24,6 +24,7 @@ Peer::Peer(const PeerRequest& r) {
   const std::string program = program_path();
   const std::string threads = std::to_string(r.n_threads);
   const std::string decode = std::to_string(r.n_decode);
+  const std::string context = std::to_string(r.n_ctx);
   pid_ = ::fork();
   WINNOW_CHECK(pid_ >= 0, Io, "cli.peer", "no process for the peer");
   if (pid_ == 0) {
@@ -31,7 +32,7 @@ Peer::Peer(const PeerRequest& r) {
     ::dup2(up[1], STDOUT_FILENO);
     ::execl(program.c_str(), program.c_str(), "peer", "-m", r.text_path.c_str(), "--mmproj",
             r.mmproj_path.c_str(), "--image", r.image_path.c_str(), "-p", r.prompt.c_str(), "-t",
-            threads.c_str(), "--decode", decode.c_str(), nullptr);
+            threads.c_str(), "--ctx", context.c_str(), "--decode", decode.c_str(), nullptr);
     ::_exit(127);
   }
   ::close(down[0]);

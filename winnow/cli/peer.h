@@ -17,6 +17,7 @@ struct PeerRequest {
   std::string prompt;  ///< the whole prompt with kImageMarker at the image's place
   int32_t n_threads = 1;
   int32_t n_decode = 0;  ///< tokens to generate after the first
+  int32_t n_ctx = 2048;
 };
 
 /// One repetition, milliseconds.

@@ -2,6 +2,7 @@
 #include <mtmd-helper.h>
 #include <mtmd.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <iostream>
 #include <nlohmann/json.hpp>
@@ -38,7 +39,7 @@ void load(const PeerRequest& request, Loaded& out) {
   out.model = llama_model_load_from_file(request.text_path.c_str(), model_params);
   WINNOW_CHECK(out.model != nullptr, Unsupported, kWhere, "{}: libllama cannot load it", request.text_path);
   llama_context_params params = llama_context_default_params();
-  params.n_ctx = 2048;
+  params.n_ctx = static_cast<uint32_t>(request.n_ctx);
   params.n_threads = request.n_threads;
   params.n_threads_batch = request.n_threads;
   out.context = llama_init_from_model(out.model, params);
