@@ -1,5 +1,6 @@
-// The built-in model really answers: its answers equal the PyTorch original's, and pruning costs about what it cost there.
-// The whole set of 2,000 questions is bench/builtin_accuracy's; here every 13th, so bounds leave room for 154 questions.
+// The built-in model really answers: its answers equal the PyTorch original's, and pruning costs about what
+// it cost there. The whole set of 2,000 questions is bench/builtin_accuracy's; here every 13th, so bounds
+// leave room for 154 questions.
 
 #include <gtest/gtest.h>
 

@@ -45,13 +45,13 @@ template <class... Args>
 }  // namespace winnow
 
 /// Checks what a user or a file controls. WINNOW_CHECK(cond, code, where, format, args...).
-#define WINNOW_CHECK(cond, code, where, ...)                              \
-  do {                                                                    \
+#define WINNOW_CHECK(cond, code, where, ...)                                    \
+  do {                                                                          \
     if (!(cond)) ::winnow::fail(::winnow::ErrorCode::code, where, __VA_ARGS__); \
   } while (false)
 
 /// Checks what only a bug can break; never reachable from input.
-#define WINNOW_ASSERT(cond)                                                                     \
-  do {                                                                                          \
+#define WINNOW_ASSERT(cond)                                                                              \
+  do {                                                                                                   \
     if (!(cond)) ::winnow::fail(::winnow::ErrorCode::Internal, __func__, "assertion failed: {}", #cond); \
   } while (false)

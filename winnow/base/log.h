@@ -10,7 +10,8 @@ namespace winnow {
 
 enum class LogLevel { Debug, Info, Warning };
 
-/// Receives every message of the libraries. Default: messages are dropped. Set once, before other threads start.
+/// Receives every message of the libraries. Default: messages are dropped. Set once, before other threads
+/// start.
 using LogSink = std::function<void(LogLevel, std::string_view)>;
 void set_log_sink(LogSink sink);
 

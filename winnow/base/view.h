@@ -17,9 +17,7 @@ struct MatrixView {
 
   bool present() const { return data != nullptr; }
   int64_t size() const { return rows * cols; }
-  std::span<const float> row(int64_t r) const {
-    return {data + r * cols, static_cast<std::size_t>(cols)};
-  }
+  std::span<const float> row(int64_t r) const { return {data + r * cols, static_cast<std::size_t>(cols)}; }
   std::span<const float> all() const { return {data, static_cast<std::size_t>(size())}; }
   float operator()(int64_t r, int64_t c) const { return data[r * cols + c]; }
 };

@@ -330,7 +330,7 @@ SynthFiles synth_model(const SynthShape& shape, ggml_type type, uint64_t seed, c
                shape.n_ff, text_type.name, block);
   const std::filesystem::path folder(out_dir);
   SynthFiles files{(folder / fmt::format("{}-text-{}.gguf", shape.name, text_type.name)).string(),
-                         (folder / fmt::format("{}-mmproj-{}.gguf", shape.name, mmproj_type.name)).string()};
+                   (folder / fmt::format("{}-mmproj-{}.gguf", shape.name, mmproj_type.name)).string()};
   GgufWriter text(files.text);
   set_text_metadata(shape, text_type, text);
   GgufWriter mmproj(files.mmproj);
