@@ -98,7 +98,7 @@ class Text(unittest.TestCase):
 
     def test_machine_names(self):
         self.expect("docs/a.md", "see /wor" + "k/shared/x\n", "path of a build machine")
-        self.expect("tools/a.sh", "curl http://deb.debian" + ".org/debian\n", "mirror")
+        self.expect("tools/a.sh", "curl http://deb." + "debian.org/debian\n", "mirror")
         self.expect(".npmrc", "registry=https://registry.npm" + "js.org\n", "mirror")
 
     def test_sizes(self):
@@ -107,7 +107,7 @@ class Text(unittest.TestCase):
         self.expect("winnow/base/README.md", "a\n" * 41, "41 lines")
 
     def test_clean(self):
-        with tree({"README.md": "a framework/library, src/work/x\n", "build/x": "/wor" + "k/x"}) as root:
+        with tree({"README.md": "a framework/library, src/" + "work/x\n", "build/x": "/wor" + "k/x"}) as root:
             self.assertEqual(list(check_text.findings(root)), [])
 
 
