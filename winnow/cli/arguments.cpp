@@ -86,7 +86,7 @@ void ModelArguments::add_to(CLI::App& command) {
       ->check(CLI::Range(1, 1024));
   command.add_option("-c,--ctx", context, "Context length (default: the model's)")
       ->check(CLI::Range(1, 1 << 30));
-  command.add_option("--batch", batch, "Prompt tokens per graph (default: measured choice)")
+  command.add_option("--batch", batch, "Prompt tokens per graph (default: 512)")
       ->check(CLI::Range(1, 1 << 20));
   command.add_option("--kv-type", kv_type, "KV cache: f32, f16, bf16, q8_0")->capture_default_str();
   command.add_option("--flash-attn", flash, "Fused attention: auto, on, off")->capture_default_str();

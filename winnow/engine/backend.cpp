@@ -48,17 +48,6 @@ void load_backends() {
                "ggml has no CPU backend here (looked in '{}')", WINNOW_GGML_BACKEND_DIR);
 }
 
-std::vector<DeviceInfo> list_devices() {
-  load_backends();
-  std::vector<DeviceInfo> out;
-  for (std::size_t i = 0; i < ggml_backend_dev_count(); ++i) {
-    ggml_backend_dev_t device = ggml_backend_dev_get(i);
-    if (ggml_backend_dev_type(device) == GGML_BACKEND_DEVICE_TYPE_ACCEL) continue;
-    out.push_back({ggml_backend_dev_name(device), ggml_backend_dev_description(device), is_gpu(device)});
-  }
-  return out;
-}
-
 ggml_backend_dev_t cpu_device() {
   load_backends();
   return ggml_backend_dev_by_type(GGML_BACKEND_DEVICE_TYPE_CPU);
@@ -106,12 +95,6 @@ void Backends::compute(ggml_cgraph* graph) {
   const ggml_status status = ggml_backend_sched_graph_compute(sched_, graph);
   WINNOW_CHECK(status == GGML_STATUS_SUCCESS, Internal, "engine.backend", "computing failed with {}: {}",
                ggml_status_to_string(status), last_ggml_error());
-}
-
-int64_t Backends::scratch_bytes() const {
-  std::size_t total = 0;
-  for (ggml_backend_t backend : backends_) total += ggml_backend_sched_get_buffer_size(sched_, backend);
-  return static_cast<int64_t>(total);
 }
 
 void FreeContext::operator()(ggml_context* ctx) const { ggml_free(ctx); }

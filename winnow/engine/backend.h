@@ -14,16 +14,8 @@ namespace winnow::engine {
 /// Loads ggml's backends once per process (thread-safe).
 void load_backends();
 
-struct DeviceInfo {
-  std::string name;
-  std::string description;
-  bool gpu = false;
-};
-/// Every device ggml offers here; the CPU is always among them.
-std::vector<DeviceInfo> list_devices();
-
-/// The device that holds weights and KV cache. "auto": the first GPU, else the CPU; "cpu"; or a name of
-/// list_devices(). Throws NotFound and lists the names.
+/// The device that holds weights and KV cache. "auto": the first GPU, else the CPU; "cpu"; or ggml's
+/// name of a device. Throws NotFound and lists the names.
 ggml_backend_dev_t find_device(const std::string& name);
 ggml_backend_dev_t cpu_device();
 bool is_cpu(ggml_backend_dev_t device);
@@ -43,8 +35,6 @@ class Backends {
   void compute(ggml_cgraph* graph);
   ggml_backend_dev_t device() const { return device_; }
   int32_t n_threads() const { return n_threads_; }
-  /// Bytes of the scratch memory of the largest graph so far.
-  int64_t scratch_bytes() const;
 
  private:
   ggml_backend_dev_t device_;

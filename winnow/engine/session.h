@@ -26,7 +26,7 @@ FlashAttention parse_flash_attention(const std::string& name);
 struct SessionOptions {
   int32_t n_threads = 0;        ///< 0: all processors, at most 64
   int32_t n_ctx = 0;            ///< longest sequence (position ids); 0: the model's own
-  int32_t n_batch = 0;          ///< prompt tokens per graph; 0: measured choice (docs/performance.md)
+  int32_t n_batch = 0;          ///< prompt tokens per graph; 0: 512
   std::string kv_type = "f16";  ///< f32, f16, bf16, q8_0
   FlashAttention flash = FlashAttention::Auto;
 };
@@ -108,7 +108,6 @@ class Session {
   const KvCache& cache() const { return cache_; }
   const Model& model() const { return *model_; }
   int32_t n_threads() const { return backends_.n_threads(); }
-  int64_t scratch_bytes() const { return backends_.scratch_bytes(); }
 
  private:
   friend class Prefill;

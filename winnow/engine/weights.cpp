@@ -45,7 +45,8 @@ bool can_multiply(ggml_backend_dev_t device, ggml_backend_buffer_type_t buft, gg
   return ok;
 }
 
-/// Measured: AMX reads q6_K single rows at 4 GB/s where the plain kernel reads 24 (docs/performance.md).
+/// A trial of ggml 0.27 on a machine with AMX (one run) read q6_K single rows several times slower from AMX
+/// buffers than from plain ones. Not measured since: docs/performance.md has no AMX machine.
 bool slow_for_rows(ggml_backend_buffer_type_t buft, ggml_type type) {
   return type == GGML_TYPE_Q6_K && std::string_view(ggml_backend_buft_name(buft)) == "AMX";
 }
