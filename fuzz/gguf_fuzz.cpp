@@ -50,7 +50,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     attempt([&] {
       const ClipConfig clip = read_clip_config(file);
       check_tensors(file, clip_tensors(clip));
-      check_tensors(file, mlp_tensors(read_mlp_config(file, clip.n_embd)));
+      check_tensors(file, mlp_tensors(read_mlp_config(file, clip.n_embd, clip.grid())));
     });
     attempt([&] {
       const LlamaConfig llama = read_llama_config(file);

@@ -14,7 +14,8 @@ A case is a block of `word: value` lines, blocks are parted by empty lines, # be
   quiet   a stream (stdout, stderr) that must stay empty
   json    dotted fields that must be in the JSON object on stdout, or in a file: `@PATH field field`
   png, safetensors  a file that must have been written, with the right first bytes
-Variables: $tiny (a model pair made once per run, as arguments), $tiny_text, $tiny_mmproj, $wide_mmproj (of another
+Variables: $tiny (a model pair made once per run, as arguments), $tiny_text, $tiny_mmproj, $merged and $pooled (the same
+with a projector that merges 2 x 2 patches or averages them), $merged_mmproj, $pooled_mmproj, $wide_mmproj (of another
 width), $data (tests/data), $here (this folder), $image, $dir (the folder of the case).
 Every failing command must print one line "winnow: error: ..." and nothing on stdout unless the case says otherwise.
 """
@@ -30,6 +31,7 @@ import sys
 import tempfile
 
 TIMEOUT_S = 120
+MODELS = ("tiny", "merged", "pooled")  # variables that are several arguments
 
 
 def read_cases(path):
@@ -137,7 +139,7 @@ def problems_of(case, program, variables):
             make(command, folder, variables)
         values = dict(variables, dir=folder)
         arguments = [string.Template(w).safe_substitute(values) for w in shlex.split(
-            string.Template(case["run"][0]).safe_substitute({"tiny": variables["tiny"]}))]
+            string.Template(case["run"][0]).safe_substitute({name: variables[name] for name in MODELS}))]
         environment = dict(os.environ, **dict(
             string.Template(e).safe_substitute(values).split("=", 1) for e in case.get("env", [])))
         for place in case.get("program", []):
@@ -175,8 +177,14 @@ def main():
     with tempfile.TemporaryDirectory() as models:
         subprocess.run([program, "-q", "synth", "--like", "tiny", "--type", "f32", "--out", models], check=True,
                        stdout=subprocess.DEVNULL)
+        for kind in ("merge", "pool"):
+            subprocess.run([program, "-q", "synth", "--like", "tiny", "--type", "f32", f"--{kind}", "2", "--out", models],
+                           check=True, stdout=subprocess.DEVNULL)
         text, mmproj = (os.path.join(models, f"tiny-{kind}-f32.gguf") for kind in ("text", "mmproj"))
+        merged, pooled = (os.path.join(models, f"tiny-{kind}2-mmproj-f32.gguf") for kind in ("merge", "pool"))
         variables = {"tiny": f"-m {text} --mmproj {mmproj} -t 1", "tiny_text": text, "tiny_mmproj": mmproj,
+                     "merged": f"-m {text} --mmproj {merged} -t 1", "merged_mmproj": merged,
+                     "pooled": f"-m {text} --mmproj {pooled} -t 1", "pooled_mmproj": pooled,
                      "wide_mmproj": os.path.join(data, "llava15", "mmproj-all.gguf"), "data": data,
                      "here": os.path.dirname(os.path.abspath(__file__)),
                      "image": os.path.join(data, "images", "rgb8.png")}

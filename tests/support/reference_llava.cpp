@@ -169,6 +169,31 @@ RefMatrix ref_rows(const RefMatrix& m, std::span<const int32_t> rows) {
   return out;
 }
 
+RefMatrix ref_side_by_side(const RefMatrix& features, int64_t k) {
+  const auto g = static_cast<int64_t>(std::lround(std::sqrt(static_cast<double>(features.rows))));
+  const int64_t d = features.cols;
+  RefMatrix out(features.rows / (k * k), d * k * k);
+  for (int64_t y = 0; y < g; ++y) {
+    for (int64_t x = 0; x < g; ++x) {
+      for (int64_t c = 0; c < d; ++c) {
+        out.at(y / k * (g / k) + x / k, (y % k * k + x % k) * d + c) = features.at(y * g + x, c);
+      }
+    }
+  }
+  return out;
+}
+
+RefMatrix ref_square_means(const RefMatrix& features, int64_t k) {
+  const RefMatrix wide = ref_side_by_side(features, k);
+  RefMatrix out(wide.rows, features.cols);
+  for (int64_t r = 0; r < wide.rows; ++r) {
+    for (int64_t i = 0; i < wide.cols; ++i) {
+      out.at(r, i % features.cols) += wide.at(r, i) / static_cast<double>(k * k);
+    }
+  }
+  return out;
+}
+
 ReferenceLlava::File ReferenceLlava::read(const std::string& path) {
   ggml_context* data = nullptr;
   const std::unique_ptr<gguf_context, void (*)(gguf_context*)> gguf(
@@ -253,8 +278,10 @@ RefFeatures ReferenceLlava::encode(std::span<const float> pixels, int32_t tower_
   std::vector<int32_t> patches(static_cast<std::size_t>(grid * grid));
   std::iota(patches.begin(), patches.end(), 1);
   out.selected = ref_rows(out.blocks[static_cast<std::size_t>(tower_layers - 2)], patches);
-  RefMatrix hidden =
-      linear(out.selected, find(mmproj_.tensors, "mm.0.weight"), &find(mmproj_.tensors, "mm.0.bias"));
+  const auto merge = static_cast<int64_t>(number_or(mmproj_.numbers, "clip.vision.spatial_merge_size", 1.0));
+  const auto pool = static_cast<int64_t>(number_or(mmproj_.numbers, "winnow.projector.pool_size", 1.0));
+  const RefMatrix read = ref_side_by_side(ref_square_means(out.selected, pool), merge);
+  RefMatrix hidden = linear(read, find(mmproj_.tensors, "mm.0.weight"), &find(mmproj_.tensors, "mm.0.bias"));
   apply(hidden, gelu_erf);
   out.projected = linear(hidden, find(mmproj_.tensors, "mm.2.weight"), &find(mmproj_.tensors, "mm.2.bias"));
   return out;

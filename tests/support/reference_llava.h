@@ -34,13 +34,18 @@ struct RefMatrix {
 /// The rows of `m` with the given numbers, in that order.
 RefMatrix ref_rows(const RefMatrix& m, std::span<const int32_t> rows);
 
+/// A g x g grid of rows cut into squares of k x k, in raster order, and so are the rows in a square: their
+/// features side by side [n / k^2, k^2 * d], or their mean [n / k^2, d].
+RefMatrix ref_side_by_side(const RefMatrix& features, int64_t k);
+RefMatrix ref_square_means(const RefMatrix& features, int64_t k);
+
 /// What the tower and the projector give for one image; n patches, d = tower width.
 struct RefFeatures {
   RefMatrix input;                                // [1 + n, d] after pre_ln, [CLS] in row 0
   std::vector<RefMatrix> blocks;                  // output of every stored block, [1 + n, d]
   std::vector<std::vector<RefMatrix>> attention;  // [block][head], softmaxed, [1 + n, 1 + n]
-  RefMatrix selected;                             // [n, d] what the projector reads
-  RefMatrix projected;                            // [n, n_embd]
+  RefMatrix selected;                             // [n, d] what the projector reads, before it merges patches
+  RefMatrix projected;                            // [n, n_embd], or one row per group of merged patches
 };
 
 /// One drop of visual tokens before decoder layer `layer`. The rows to choose from are given as rows of the

@@ -89,13 +89,16 @@ std::vector<Configuration> configurations(const BenchArguments& args, const engi
   for (const std::string& method : args.methods) {
     const prune::MethodUse use = prune::parse_method(method);
     if (use.method->info().keeps_all) continue;
-    if (use.method->fixed_count(model.clip().grid(), use.params)) {
+    if (use.method->fixed_count(model.grid(), use.params)) {
       add(method, "");
     } else {
       for (const std::string& keep : args.keeps) add(method, keep);
     }
   }
   if (args.peer) {
+    WINNOW_CHECK(model.mlp().merge.side == 1, Unsupported, "cli.bench",
+                 "{}: its projector merges patches, llama.cpp's 'mlp' does not: --peer cannot run it",
+                 model.options().mmproj_path);
     out.push_back({});
     out.back().name = "llama.cpp (libmtmd + libllama), unpruned";
     out.back().peer = true;
@@ -204,7 +207,7 @@ Times Bench::run_peer(Configuration& c) {
     request.prompt = engine::written_turn(form_, args_.prompt, 1, true, model_->tokenizer());
     request.n_threads = session_.n_threads();
     request.n_decode = args_.n_decode;
-    request.n_ctx = model_->clip().n_patch() + args_.n_decode + 64;
+    request.n_ctx = model_->grid().size() + args_.n_decode + 64;
     for (const engine::PromptPiece& piece : prompt_) request.n_ctx += static_cast<int32_t>(piece.ids.size());
     peer_ = std::make_unique<Peer>(request);
   }

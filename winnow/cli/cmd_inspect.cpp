@@ -14,19 +14,26 @@
 namespace winnow::cli {
 namespace {
 
+/// "144 patches merged 2 x 2: ", or nothing where every patch is a visual token.
+std::string merging(const engine::PatchMerge& merge) {
+  if (merge.side == 1) return "";
+  return fmt::format("{} patches {} {} x {}: ", merge.patches.size(), merge.mean ? "averaged" : "merged",
+                     merge.side, merge.side);
+}
+
 /// What Winnow would run, or why it would not.
 std::string verdict(const engine::GgufFile& file) {
   try {
     if (file.text_or("general.architecture", "") == "clip") {
       const auto clip = engine::read_clip_config(file);
-      const auto mlp = engine::read_mlp_config(file, clip.n_embd);
+      const auto mlp = engine::read_mlp_config(file, clip.n_embd, clip.grid());
       engine::check_tensors(file, engine::clip_tensors(clip));
       engine::check_tensors(file, engine::mlp_tensors(mlp));
       return fmt::format(
-          "CLIP tower, {} of {} stored blocks are run, {} px in patches of {}: {} visual tokens of width {} "
-          "-> {}",
-          clip.n_layer, clip.n_layer_stored, clip.image_size_px, clip.patch_size_px, clip.n_patch(),
-          clip.n_embd, mlp.n_out);
+          "CLIP tower, {} of {} stored blocks are run, {} px in patches of {}: {}{} visual tokens of width "
+          "{} -> {}",
+          clip.n_layer, clip.n_layer_stored, clip.image_size_px, clip.patch_size_px, merging(mlp.merge),
+          mlp.merge.grid().size(), mlp.n_in, mlp.n_out);
     }
     const auto llama = engine::read_llama_config(file);
     engine::check_tensors(file, engine::llama_tensors(llama));

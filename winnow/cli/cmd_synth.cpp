@@ -17,6 +17,18 @@ struct SynthArguments {
   std::string type = "q4_0";
   std::string out;
   uint64_t seed = 0;
+  int32_t merge = 1;
+  int32_t pool = 1;
+
+  /// The shape by its name; merging is in the name of the files too.
+  engine::SynthShape shape() const {
+    engine::SynthShape shape = engine::synth_shape(like);
+    if (merge != 1) shape.name += fmt::format("-merge{}", merge);
+    if (pool != 1) shape.name += fmt::format("-pool{}", pool);
+    shape.merge = merge;
+    shape.pool = pool;
+    return shape;
+  }
 };
 
 }  // namespace
@@ -29,13 +41,17 @@ void add_synth(CLI::App& app, Action& action) {
   command.add_option("--type", args->type, fmt::format("{}", fmt::join(engine::synth_type_names(), ", ")))
       ->capture_default_str();
   command.add_option("-o,--out", args->out, "Folder")->required();
+  command.add_option("--merge", args->merge, "The projector merges K x K neighbouring patches")
+      ->capture_default_str();
+  command.add_option("--pool", args->pool, "The projector reads the mean of K x K patches")
+      ->capture_default_str();
   command.add_option("--seed", args->seed, "Seed of the weights")
       ->check(not_negative())
       ->capture_default_str();
   command.callback([args, &action] {
     action = [args] {
-      const auto files = engine::synth_model(engine::synth_shape(args->like),
-                                             engine::parse_synth_type(args->type), args->seed, args->out);
+      const auto files =
+          engine::synth_model(args->shape(), engine::parse_synth_type(args->type), args->seed, args->out);
       fmt::print("{}\n{}\n", files.text, files.mmproj);
       return 0;
     };

@@ -93,7 +93,7 @@ engine::Prompt make_prompt(const TraceArguments& args, const engine::Model& mode
   }
   const std::vector<int32_t> ids = read_ids(args.ids_path);
   file.add_i32("input_ids", {1, static_cast<int64_t>(ids.size())}, ids);
-  return engine::prompt_from_ids(ids, args.image_token, model.clip().n_patch(), n_images);
+  return engine::prompt_from_ids(ids, args.image_token, model.grid().size(), n_images);
 }
 
 int trace(const TraceArguments& args) {
@@ -124,7 +124,7 @@ int trace(const TraceArguments& args) {
   for (const auto& image : images) refs.push_back(&image);
   const engine::PrefillResult prefill = session.prefill(prompt, refs, options, args.n_greedy, true);
   session.set_observer({});
-  add_steps(file, prefill, model->clip().n_patch());
+  add_steps(file, prefill, model->grid().size());
   if (args.n_greedy > 0) {
     const auto n_vocab = static_cast<int64_t>(model->llama().n_vocab);
     std::vector<int32_t> greedy;

@@ -18,7 +18,7 @@ namespace winnow::engine {
 double decoder_prefill_flops(const LlamaConfig& config, std::span<const int32_t> tokens_per_layer);
 /// One image through the tower.
 double tower_flops(const ClipConfig& config);
-/// n features through the projector.
+/// n visual tokens through the projector.
 double projector_flops(const MlpConfig& config, int64_t n);
 
 }  // namespace winnow::engine

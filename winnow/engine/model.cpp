@@ -40,7 +40,7 @@ Model::Model(const ModelOptions& options)
   llama_ = read_llama_config(text_);
   clip_ = read_clip_config(mmproj_, options.tower_blocks);
   if (options.all_blocks) clip_.n_layer_run = clip_.n_layer_stored;
-  mlp_ = read_mlp_config(mmproj_, clip_.n_embd);
+  mlp_ = read_mlp_config(mmproj_, clip_.n_embd, clip_.grid());
   check_tensors(text_, llama_tensors(llama_));
   check_tensors(mmproj_, clip_tensors(clip_));
   check_tensors(mmproj_, mlp_tensors(mlp_));

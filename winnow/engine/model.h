@@ -37,6 +37,8 @@ class Model {
   const ClipConfig& clip() const { return clip_; }
   const MlpConfig& mlp() const { return mlp_; }
   const LlamaConfig& llama() const { return llama_; }
+  /// Layout of one image's visual tokens: the patches, or the groups of them that the projector merges.
+  prune::Grid grid() const { return mlp_.merge.grid(); }
   const Weights& tower_weights() const { return *tower_weights_; }
   const Weights& projector_weights() const { return *projector_weights_; }
   const Weights& decoder_weights() const { return *decoder_weights_; }

@@ -24,6 +24,20 @@ ggml_type kv_type_of(const std::string& name, bool f32) {
   fail(ErrorCode::InvalidArgument, kWhere, "KV type, got '{}', expected f32, f16, bf16 or q8_0", name);
 }
 
+/// Features and signals of the tower per visual token. Where the projector merges patches, all of them become
+/// means over the group, so that methods see one row (or column) for each token they choose from: a mean of
+/// features and keys points the group's common way, and a mean of attention keeps the scale of one patch. No
+/// paper says what they should be; methods were published for towers without merging.
+void reduce_to_tokens(const PatchMerge& merge, int64_t d_tower, TowerOutput& tower) {
+  if (merge.side == 1) return;
+  tower.features = group_means(merge, tower.features, d_tower);
+  for (TowerSignal& signal : tower.signals) {
+    const bool keys = signal.need.signal == prune::Signal::TowerKeys;
+    signal.values = group_means(merge, signal.values, keys ? d_tower : 1);
+    if (keys) signal.rows = merge.grid().size();
+  }
+}
+
 }  // namespace
 
 FlashAttention parse_flash_attention(const std::string& name) {
@@ -82,12 +96,13 @@ EncodedImage Session::encode(const Image& image, ImageFit fit, const TowerReques
     observer_("pixel_values", shape, pixels.values);
   }
   TowerOutput tower = run_clip(clip, model_->tower_weights(), pixels, request, execution());
+  out.tower_ms = watch.lap();
+  out.projected = run_mlp(model_->mlp(), model_->projector_weights(), tower.features, execution());
+  reduce_to_tokens(model_->mlp().merge, clip.n_embd, tower);
+  out.projector_ms = watch.lap();
   out.features = std::move(tower.features);
   out.signals = std::move(tower.signals);
-  out.tower_ms = watch.lap();
-  out.projected = run_mlp(model_->mlp(), model_->projector_weights(), out.features, execution());
-  out.projector_ms = watch.lap();
-  out.grid = clip.grid();
+  out.grid = model_->grid();
   pixels.values.clear();
   pixels.values.shrink_to_fit();
   out.pixels = std::move(pixels);

@@ -41,7 +41,7 @@ struct PruneOptions {
 /// One image after tower and projector. The tower signals are those of the needs it was encoded for.
 struct EncodedImage {
   prune::Grid grid;
-  std::vector<float> features;   // [n, d_tower]
+  std::vector<float> features;   // [n, d_tower], of merged patches their mean
   std::vector<float> projected;  // [n, n_embd]
   std::vector<TowerSignal> signals;
   Pixels pixels;  ///< without values, for drawing: size and map only

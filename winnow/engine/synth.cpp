@@ -108,7 +108,8 @@ void check_shape(const SynthShape& s) {
                                                    {"n_head_kv", s.n_head_kv}, {"n_vocab", s.n_vocab},
                                                    {"n_ctx", s.n_ctx},         {"tower_embd", s.tower_embd},
                                                    {"tower_ff", s.tower_ff},   {"tower_head", s.tower_head},
-                                                   {"image_px", s.image_px},   {"patch_px", s.patch_px}};
+                                                   {"image_px", s.image_px},   {"patch_px", s.patch_px},
+                                                   {"merge", s.merge},         {"pool", s.pool}};
   for (const auto& [name, value] : sizes) {
     WINNOW_CHECK(value >= 1 && value <= 1 << 20, InvalidArgument, kWhere, "bad {}, got {}, expected 1 to {}",
                  name, value, 1 << 20);
@@ -123,6 +124,11 @@ void check_shape(const SynthShape& s) {
                "tower_embd {} does not split into {} heads", s.tower_embd, s.tower_head);
   WINNOW_CHECK(s.image_px % s.patch_px == 0, InvalidArgument, kWhere,
                "image_px {} is no multiple of patch_px {}", s.image_px, s.patch_px);
+  WINNOW_CHECK(s.image_px / s.patch_px % s.merge == 0 && s.image_px / s.patch_px % s.pool == 0,
+               InvalidArgument, kWhere, "merge {} and pool {} do not divide {} x {} patches", s.merge, s.pool,
+               s.image_px / s.patch_px, s.image_px / s.patch_px);
+  WINNOW_CHECK(s.merge == 1 || s.pool == 1, InvalidArgument, kWhere,
+               "merge {} and pool {}, expected at most one of them above 1", s.merge, s.pool);
   WINNOW_CHECK(s.rope_scaling.empty() || s.rope_scaling == "linear" || s.rope_scaling == "yarn",
                InvalidArgument, kWhere, "bad rope_scaling, got {}, expected linear, yarn or nothing",
                s.rope_scaling);
@@ -204,7 +210,7 @@ std::vector<SynthTensor> mmproj_tensors(const SynthShape& s, ggml_type type) {
     add_linear("ffn_up", d, s.tower_ff, 1.0F);
     add_linear("ffn_down", s.tower_ff, d, kResidualGain);
   }
-  tensors.push_back(matrix("mm.0.weight", type, d, s.n_embd, 1.0F));
+  tensors.push_back(matrix("mm.0.weight", type, d * s.merge * s.merge, s.n_embd, 1.0F));
   tensors.push_back(bias("mm.0.bias", s.n_embd));
   tensors.push_back(matrix("mm.2.weight", type, s.n_embd, s.n_embd, 1.0F));
   tensors.push_back(bias("mm.2.bias", s.n_embd));
@@ -267,6 +273,8 @@ void set_mmproj_metadata(const SynthShape& s, const TypeRow& type, GgufWriter& w
   u32("clip.vision.projection_dim", s.n_embd);
   u32("clip.vision.attention.head_count", s.tower_head);
   u32("clip.vision.block_count", stored_blocks(s));
+  if (s.merge > 1) u32("clip.vision.spatial_merge_size", s.merge);
+  if (s.pool > 1) u32("winnow.projector.pool_size", s.pool);
   writer.set_f32("clip.vision.attention.layer_norm_epsilon", s.tower_eps);
   writer.set_f32_array("clip.vision.image_mean", kClipMean);
   writer.set_f32_array("clip.vision.image_std", kClipStd);

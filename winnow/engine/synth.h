@@ -29,6 +29,8 @@ struct SynthShape {
   int32_t tower_head = 0;
   int32_t image_px = 0;
   int32_t patch_px = 0;
+  int32_t merge = 1;  ///< the projector reads merge x merge neighbouring patches side by side
+  int32_t pool = 1;   ///< the projector reads the mean of pool x pool patches; only one of the two above 1
 
   float rope_freq_base = 10000.0F;
   std::string rope_scaling = {};  ///< "linear", "yarn"; empty: no rope scaling keys at all

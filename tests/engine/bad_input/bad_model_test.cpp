@@ -360,6 +360,15 @@ TEST_P(BadTower, NumbersOutOfRange) {
       number("clip.vision.block_count", 3),
       number("clip.vision.block_count", 0xffffffff),
       number("clip.vision.feature_layer", 9),
+      number("clip.vision.spatial_merge_size", 0),
+      number("clip.vision.spatial_merge_size", 3),
+      number("clip.vision.spatial_merge_size", 0xffffffff),
+      {"clip.vision.spatial_merge_size", kF32, value_of(2.0F)},
+      {"clip.vision.spatial_merge_size", kString, value_of_text("2")},
+      number("winnow.projector.pool_size", 0),
+      number("winnow.projector.pool_size", 3),
+      number("winnow.projector.pool_size", 0xffffffff),
+      {"winnow.projector.pool_size", kF32, value_of(2.0F)},
       {"clip.vision.feature_layer", kF32, value_of(nan)},
       {"clip.vision.feature_layer", kF64, value_of(1e300)},
       real("clip.vision.attention.layer_norm_epsilon", nan),
@@ -373,6 +382,39 @@ TEST_P(BadTower, NumbersOutOfRange) {
       {"clip.use_silu", kBool, {1}},
   };
   for (const Change& change : changes) EXPECT_NE(outcome(changed(parts(), change)), "") << change.key;
+}
+
+TEST_P(BadTower, PatchMergingThatDoesNotFit) {
+  const char* merge = "clip.vision.spatial_merge_size";
+  const char* pool = "winnow.projector.pool_size";
+  const auto refused = [&](const GgufParts& damaged, const char* expected) {
+    const std::string message = outcome(damaged);
+    EXPECT_NE(message.find(expected), std::string::npos) << message;
+  };
+  EXPECT_EQ(outcome(changed(changed(parts(), number(merge, 1)), number(pool, 1))), "");
+  EXPECT_EQ(outcome(changed(parts(), number(pool, 2))), "");
+  refused(changed(parts(), number(merge, 0)), "key 'clip.vision.spatial_merge_size', got 0, expected 1 to 2");
+  refused(changed(parts(), number(pool, 4)), "key 'winnow.projector.pool_size', got 4, expected 1 to 2");
+  refused(changed(changed(parts(), number(merge, 2)), number(pool, 2)),
+          "got 2 and 2, expected at most one of them above 1");
+  refused(changed(parts(), number(merge, 2)),
+          "tensor 'mm.0.weight' reads 32 values, 2 x 2 merged patches of width 32 give 128");
+
+  engine::SynthShape shape = small_shape();
+  shape.name = "merged";
+  shape.merge = 2;
+  const GgufParts merged = read_parts(engine::synth_model(shape, GGML_TYPE_F32, 1, folder_.string()).mmproj);
+  EXPECT_EQ(outcome(merged), "");
+  refused(changed(merged, number(merge, 1)), "tensor 'mm.0.weight': got shape [32, 128], expected [32, 32]");
+  refused(changed(changed(merged, number(merge, 1)), number(pool, 2)),
+          "tensor 'mm.0.weight' reads 128 values, 2 x 2 averaged patches of width 32 give 32");
+
+  shape = small_shape();
+  shape.name = "odd";
+  shape.image_px = 12;
+  const GgufParts odd = read_parts(engine::synth_model(shape, GGML_TYPE_F32, 1, folder_.string()).mmproj);
+  refused(changed(odd, number(merge, 2)), "got 2, expected a divisor of the 3 x 3 patches");
+  refused(changed(odd, number(pool, 2)), "got 2, expected a divisor of the 3 x 3 patches");
 }
 
 TEST_P(BadTower, AnotherWidthThanTheTextModel) {

@@ -186,6 +186,10 @@ TEST_F(SynthTest, BadShapesAreRefusedBeforeAnythingIsWritten) {
   EXPECT_TRUE(refused([](SynthShape& s) { s.n_head_kv = 3; }));
   EXPECT_TRUE(refused([](SynthShape& s) { s.tower_head = 5; }));
   EXPECT_TRUE(refused([](SynthShape& s) { s.patch_px = 13; }));
+  EXPECT_TRUE(refused([](SynthShape& s) { s.merge = 0; }));
+  EXPECT_TRUE(refused([](SynthShape& s) { s.merge = 3; }));
+  EXPECT_TRUE(refused([](SynthShape& s) { s.pool = 3; }));
+  EXPECT_TRUE(refused([](SynthShape& s) { s.merge = s.pool = 2; }));
   EXPECT_TRUE(refused([](SynthShape& s) { s.tower_layers = 1; }));
   EXPECT_TRUE(refused([](SynthShape& s) { s.n_vocab = 100; }));
   EXPECT_TRUE(refused([](SynthShape& s) { s.rope_scaling = "cubic"; }));
