@@ -5,9 +5,9 @@ target_compile_options(winnow_flags INTERFACE -Wall -Wextra -Wshadow -Wconversio
                        $<$<BOOL:${WINNOW_DEVELOPER_MODE}>:-Werror>)
 add_library(winnow_sanitizer INTERFACE)
 
-# winnow_add_room(NAME SOURCES ... [DEPS ...])  ->  library winnow_NAME, alias winnow::NAME
+# winnow_add_room(NAME SOURCES ... [DEPS ...] [NOT_INSTALLED])  ->  library winnow_NAME, alias winnow::NAME
 function(winnow_add_room name)
-  cmake_parse_arguments(ARG "" "" "SOURCES;DEPS;PRIVATE_DEPS" ${ARGN})
+  cmake_parse_arguments(ARG "NOT_INSTALLED" "" "SOURCES;DEPS;PRIVATE_DEPS" ${ARGN})
   add_library(winnow_${name} STATIC ${ARG_SOURCES})
   add_library(winnow::${name} ALIAS winnow_${name})
   target_include_directories(winnow_${name} PUBLIC $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}>
@@ -15,7 +15,9 @@ function(winnow_add_room name)
   target_compile_features(winnow_${name} PUBLIC cxx_std_20)
   target_link_libraries(winnow_${name} PUBLIC ${ARG_DEPS} PRIVATE $<BUILD_INTERFACE:winnow_flags> ${ARG_PRIVATE_DEPS})
   set_target_properties(winnow_${name} PROPERTIES EXPORT_NAME ${name})
-  set_property(GLOBAL APPEND PROPERTY WINNOW_ROOMS winnow_${name})
+  if(NOT ARG_NOT_INSTALLED)
+    set_property(GLOBAL APPEND PROPERTY WINNOW_ROOMS winnow_${name})
+  endif()
 endfunction()
 
 # winnow_add_test(NAME SOURCES ... DEPS ... [LABELS ...])  ->  one GoogleTest executable, one CTest entry

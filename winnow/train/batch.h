@@ -1,0 +1,76 @@
+#pragma once
+
+// Scenes and questions -> tensors. One sample is a prompt's prefix (one or several pictures) and the
+// questions about it, packed without padding.
+
+#include <torch/torch.h>
+
+#include <cstdint>
+#include <vector>
+
+#include "winnow/scenes/question.h"
+#include "winnow/scenes/scene.h"
+#include "winnow/train/ops.h"
+#include "winnow/train/shape.h"
+#include "winnow/train/vocabulary.h"
+
+namespace winnow::train {
+
+/// Pictures with what the tower's pre-training asks of each patch and of the whole.
+struct PictureBatch {
+  int64_t n_pictures = 0;
+  torch::Tensor patches;                           // [pictures * n_patch, 3 * patch * patch], normalised
+  torch::Tensor shape, colour, size, left, right;  // [pictures * n_patch] int64; 0: nothing there
+  torch::Tensor box;                               // [pictures * n_patch, 4], 0..1
+  torch::Tensor boxed;                             // [pictures * n_patch] 1 where `box` counts
+  torch::Tensor pairs;                             // [pictures, 80] colour-shape pairs that are there
+  torch::Tensor count;                             // [pictures] int64 objects
+};
+
+struct AskedQuestion {
+  scenes::Task task;
+  int64_t first_row = 0, n_rows = 0;  ///< of the wanted rows
+};
+
+struct QuestionBatch {
+  PictureBatch pictures;
+  torch::Tensor ids;        // [n_text] int64
+  torch::Tensor order;      // [rows] int64 into (text rows, visual rows)
+  torch::Tensor positions;  // [rows] int64
+  LayoutPtr layout;
+  torch::Tensor wanted;  // [n_wanted] int64
+  LayoutPtr wanted_layout;
+  torch::Tensor targets;  // [n_wanted] int64
+  torch::Tensor
+      soft;  // [n_wanted, n_vocab] the same as probabilities; coordinates are spread to their neighbours
+  std::vector<AskedQuestion> questions;
+};
+
+/// What one worker draws for one step. Equal values give the same batch.
+struct BatchRequest {
+  scenes::Split split = scenes::Split::Train;
+  uint64_t seed = 0;
+  uint64_t first = 0;  ///< index of the first sample
+  int32_t n_samples = 0;
+  int32_t n_questions = 16;  ///< for each sample
+  int32_t n_pictures = 1;    ///< in each sample; more than one: needle questions
+  double keep = 1.0;  ///< share of visual tokens that stay (Variant::Drop), at their original positions
+};
+
+class BatchMaker {
+ public:
+  BatchMaker(const ModelShape& shape, const Vocabulary& vocabulary);
+
+  PictureBatch pictures(const BatchRequest& request) const;
+  QuestionBatch questions(const BatchRequest& request) const;
+  /// Questions of one kind only, plain and without a suffix (validation).
+  QuestionBatch questions_of(const BatchRequest& request, scenes::Task task) const;
+
+ private:
+  QuestionBatch pack(const BatchRequest& request, const scenes::Task* only) const;
+
+  ModelShape shape_;
+  const Vocabulary& vocabulary_;
+};
+
+}  // namespace winnow::train

@@ -1,0 +1,114 @@
+#include "winnow/train/checkpoint.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+#include <exception>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <nlohmann/json.hpp>
+#include <vector>
+
+#include "winnow/base/error.h"
+
+namespace winnow::train {
+namespace {
+
+constexpr const char* kWhere = "train.checkpoint";
+constexpr const char* kFormat = "winnow training checkpoint 1";
+
+constexpr const char* kWeight = "weight/";
+constexpr const char* kMoment = "moment/";
+
+void insert(c10::Dict<std::string, torch::Tensor>& dict, const char* prefix, const Parameters& parameters) {
+  for (const auto& [name, value] : parameters) dict.insert(prefix + name, value);
+}
+
+/// The names behind `prefix`.
+Parameters part_of(const c10::IValue& dict, const std::string& prefix) {
+  Parameters out;
+  for (const auto& entry : dict.toGenericDict()) {
+    const std::string& name = entry.key().toStringRef();
+    if (name.rfind(prefix, 0) == 0)
+      out.emplace(name.substr(prefix.size()), entry.value().toTensor().contiguous());
+  }
+  return out;
+}
+
+void check_weights(const std::string& path, const Checkpoint& checkpoint, const ModelShape& shape) {
+  for (const ParameterSpec& spec : parameter_specs(shape)) {
+    const auto found = checkpoint.parameters.find(spec.name);
+    WINNOW_CHECK(found != checkpoint.parameters.end(), Corrupt, kWhere, "{}: weight '{}' is missing", path,
+                 spec.name);
+    const auto sizes = found->second.sizes();
+    WINNOW_CHECK(std::equal(sizes.begin(), sizes.end(), spec.shape.begin(), spec.shape.end()), Corrupt,
+                 kWhere, "{}: weight '{}', got shape [{}], expected [{}]", path, spec.name,
+                 fmt::join(sizes.begin(), sizes.end(), ", "), fmt::join(spec.shape, ", "));
+  }
+}
+
+}  // namespace
+
+void write_atomically(const std::string& path, const char* data, std::size_t n_bytes) {
+  const std::string partial = path + ".partial";
+  std::FILE* file = std::fopen(partial.c_str(), "wb");
+  WINNOW_CHECK(file != nullptr, Io, kWhere, "{}: cannot be written: {}", partial, std::strerror(errno));
+  const bool whole = std::fwrite(data, 1, n_bytes, file) == n_bytes && std::fflush(file) == 0 &&
+                     ::fsync(::fileno(file)) == 0;
+  const int error = errno;
+  const bool closed = std::fclose(file) == 0;
+  if (!whole || !closed) {
+    std::error_code ignored;
+    std::filesystem::remove(partial, ignored);
+    fail(ErrorCode::Io, kWhere, "{}: writing {} bytes failed: {}; the older file is untouched", path, n_bytes,
+         std::strerror(whole ? errno : error));
+  }
+  std::error_code renamed;
+  std::filesystem::rename(partial, path, renamed);
+  WINNOW_CHECK(!renamed, Io, kWhere, "{}: cannot be renamed from {}: {}", path, partial, renamed.message());
+}
+
+void write_checkpoint(const std::string& path, const Checkpoint& c) {
+  const nlohmann::json head = {{"format", kFormat},
+                               {"settings", c.settings},
+                               {"stage", c.stage},
+                               {"step", c.step},
+                               {"seconds", c.seconds}};
+  c10::Dict<std::string, torch::Tensor> tensors;
+  insert(tensors, kWeight, c.parameters);
+  insert(tensors, kMoment, c.moments);
+  const c10::IValue whole = c10::ivalue::Tuple::create(c10::IValue(head.dump()), c10::IValue(tensors));
+  const std::vector<char> bytes = torch::pickle_save(whole);
+  write_atomically(path, bytes.data(), bytes.size());
+}
+
+Checkpoint read_checkpoint(const std::string& path, const ModelShape& shape) {
+  std::ifstream file(path, std::ios::binary);
+  WINNOW_CHECK(file.good(), NotFound, kWhere, "{}: cannot be read", path);
+  const std::vector<char> bytes((std::istreambuf_iterator<char>(file)), std::istreambuf_iterator<char>());
+  Checkpoint c;
+  try {
+    const auto parts = torch::pickle_load(bytes).toTuple();
+    const auto head = nlohmann::json::parse(parts->elements().at(0).toStringRef());
+    WINNOW_CHECK(head.at("format") == kFormat, Corrupt, kWhere, "{}: expected a '{}'", path, kFormat);
+    c.settings = head.at("settings");
+    c.stage = head.at("stage");
+    c.step = head.at("step");
+    c.seconds = head.at("seconds");
+    c.parameters = part_of(parts->elements().at(1), kWeight);
+    c.moments = part_of(parts->elements().at(1), kMoment);
+  } catch (const Error&) {
+    throw;
+  } catch (const std::exception&) {  // LibTorch's message is a page long and names its own sources
+    fail(ErrorCode::Corrupt, kWhere, "{}: {} bytes that are no whole checkpoint", path, bytes.size());
+  }
+  check_weights(path, c, shape);
+  return c;
+}
+
+}  // namespace winnow::train

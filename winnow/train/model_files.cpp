@@ -1,0 +1,170 @@
+#include "winnow/train/model_files.h"
+
+#include <fmt/format.h>
+#include <ggml.h>
+
+#include <array>
+#include <cstring>
+#include <filesystem>
+#include <span>
+#include <vector>
+
+#include "winnow/base/error.h"
+#include "winnow/engine/gguf.h"
+#include "winnow/engine/gguf_writer.h"
+#include "winnow/train/vocabulary.h"
+
+namespace winnow::train {
+namespace {
+
+constexpr const char* kWhere = "train.model_files";
+constexpr uint32_t kFileTypeF32 = 0, kFileTypeF16 = 1;  // llama_ftype
+constexpr std::array<float, 3> kPixelMean{64.0F / 255.0F, 64.0F / 255.0F, 64.0F / 255.0F};
+
+bool in_mmproj(const ParameterSpec& spec) { return spec.part == Part::Tower || spec.part == Part::Projector; }
+
+/// Weights that no file holds: the labels' heads, and the tower's last block and final norm, which only
+/// [CLS]'s training reads.
+bool stored(const ParameterSpec& spec, const ModelShape& s) {
+  if (spec.part == Part::TowerHead) return false;
+  const std::string last = fmt::format("v.blk.{}.", s.tower_layers - 1);
+  return spec.name.rfind(last, 0) != 0 && spec.name.rfind("v.post_ln", 0) != 0;
+}
+
+ggml_type type_of(const ParameterSpec& spec, FileType type) {
+  const bool matrix = spec.shape.size() == 2 && spec.name != "v.position_embd.weight";
+  return matrix && type == FileType::F16 ? GGML_TYPE_F16 : GGML_TYPE_F32;
+}
+
+/// ggml's order of dimensions, fastest first. The patch embedding is stored as a convolution's kernel.
+std::vector<int64_t> ne_of(const ParameterSpec& spec, const ModelShape& s) {
+  if (spec.name == "v.patch_embd.weight") return {s.patch_px, s.patch_px, 3, s.tower_embd};
+  return {spec.shape.rbegin(), spec.shape.rend()};
+}
+
+void write_tensor(engine::GgufWriter& writer, const ParameterSpec& spec, const torch::Tensor& value,
+                  ggml_type type) {
+  const torch::Tensor cpu = value.detach().to(torch::kCPU, torch::kFloat).contiguous();
+  const auto n = cpu.numel();
+  if (type == GGML_TYPE_F32) {
+    writer.write(spec.name,
+                 {reinterpret_cast<const uint8_t*>(cpu.data_ptr<float>()), static_cast<std::size_t>(n) * 4});
+    return;
+  }
+  std::vector<ggml_fp16_t> half(static_cast<std::size_t>(n));
+  ggml_fp32_to_fp16_row(cpu.data_ptr<float>(), half.data(), n);
+  writer.write(spec.name, {reinterpret_cast<const uint8_t*>(half.data()), half.size() * sizeof(ggml_fp16_t)});
+}
+
+void describe_text(engine::GgufWriter& writer, const ModelShape& s, const std::string& name, FileType type) {
+  const auto u32 = [&](const char* key, int32_t value) { writer.set_u32(key, static_cast<uint32_t>(value)); };
+  writer.set_str("general.architecture", "llama");
+  writer.set_str("general.type", "model");
+  writer.set_str("general.name", name);
+  writer.set_str("general.license", "apache-2.0");
+  writer.set_u32("general.file_type", type == FileType::F32 ? kFileTypeF32 : kFileTypeF16);
+  u32("llama.block_count", s.n_layer);
+  u32("llama.context_length", s.n_ctx);
+  u32("llama.embedding_length", s.n_embd);
+  u32("llama.feed_forward_length", s.n_ff);
+  u32("llama.attention.head_count", s.n_head);
+  u32("llama.attention.head_count_kv", s.n_head);
+  writer.set_f32("llama.attention.layer_norm_rms_epsilon", s.rms_eps);
+  u32("llama.rope.dimension_count", s.d_head());
+  writer.set_f32("llama.rope.freq_base", s.rope_base);
+  u32("llama.vocab_size", s.n_vocab);
+  Vocabulary::describe(writer);
+}
+
+void describe_mmproj(engine::GgufWriter& writer, const ModelShape& s, const std::string& name,
+                     FileType type) {
+  const auto u32 = [&](const char* key, int32_t value) { writer.set_u32(key, static_cast<uint32_t>(value)); };
+  writer.set_str("general.architecture", "clip");
+  writer.set_str("general.type", "mmproj");
+  writer.set_str("general.name", name);
+  writer.set_str("general.license", "apache-2.0");
+  writer.set_u32("general.file_type", type == FileType::F32 ? kFileTypeF32 : kFileTypeF16);
+  writer.set_bool("clip.has_vision_encoder", true);
+  writer.set_bool("clip.has_llava_projector", true);
+  writer.set_str("clip.projector_type", "mlp");
+  writer.set_bool("clip.use_gelu", false);
+  u32("clip.vision.image_size", s.image_px);
+  u32("clip.vision.patch_size", s.patch_px);
+  u32("clip.vision.embedding_length", s.tower_embd);
+  u32("clip.vision.feed_forward_length", s.tower_ff);
+  u32("clip.vision.projection_dim", s.n_embd);
+  u32("clip.vision.attention.head_count", s.tower_head);
+  u32("clip.vision.block_count", s.tower_layers - 1);
+  writer.set_f32("clip.vision.attention.layer_norm_epsilon", s.tower_eps);
+  writer.set_f32_array("clip.vision.image_mean", kPixelMean);
+  writer.set_f32_array("clip.vision.image_std", kPixelMean);
+  if (s.merge > 1) u32("clip.vision.spatial_merge_size", s.merge);
+  if (s.pool > 1) u32("winnow.projector.pool_size", s.pool);
+}
+
+void write_file(engine::GgufWriter& writer, const ModelShape& s, const Parameters& parameters, FileType type,
+                bool mmproj) {
+  std::vector<ParameterSpec> specs;
+  for (ParameterSpec& spec : parameter_specs(s)) {
+    if (stored(spec, s) && in_mmproj(spec) == mmproj) specs.push_back(std::move(spec));
+  }
+  for (const ParameterSpec& spec : specs) writer.add_tensor(spec.name, type_of(spec, type), ne_of(spec, s));
+  writer.begin();
+  for (const ParameterSpec& spec : specs)
+    write_tensor(writer, spec, parameters.at(spec.name), type_of(spec, type));
+  writer.finish();
+}
+
+void read_tensor(const engine::GgufFile& file, const ParameterSpec& spec, const ModelShape& s,
+                 torch::Tensor& value) {
+  const engine::GgufTensor* tensor = file.find(spec.name);
+  WINNOW_CHECK(tensor != nullptr, NotFound, kWhere, "{}: tensor '{}' is missing", file.path(), spec.name);
+  std::vector<int64_t> ne = ne_of(spec, s);
+  ne.resize(4, 1);
+  WINNOW_CHECK(std::equal(ne.begin(), ne.end(), tensor->ne.begin()), Corrupt, kWhere,
+               "{}: tensor '{}', got shape {}, expected {} values in another order or number", file.path(),
+               spec.name, tensor->shape(), value.numel());
+  const auto bytes = file.bytes(*tensor);
+  float* out = value.data_ptr<float>();
+  if (tensor->type == GGML_TYPE_F32) {
+    std::memcpy(out, bytes.data(), bytes.size());
+  } else {
+    WINNOW_CHECK(tensor->type == GGML_TYPE_F16, Unsupported, kWhere,
+                 "{}: tensor '{}', got type {}, expected f32 or f16", file.path(), spec.name,
+                 ggml_type_name(tensor->type));
+    std::vector<ggml_fp16_t> half(static_cast<std::size_t>(value.numel()));
+    std::memcpy(half.data(), bytes.data(), bytes.size());
+    ggml_fp16_to_fp32_row(half.data(), out, value.numel());
+  }
+}
+
+}  // namespace
+
+ModelFiles write_model(const ModelShape& shape, const Parameters& parameters, FileType type,
+                       const std::string& name, const std::string& dir) {
+  const char* suffix = type == FileType::F32 ? "f32" : "f16";
+  const std::filesystem::path folder(dir);
+  std::error_code error;
+  std::filesystem::create_directories(folder, error);
+  WINNOW_CHECK(!error, Io, kWhere, "cannot make the folder {}: {}", dir, error.message());
+  ModelFiles files{(folder / fmt::format("{}-text-{}.gguf", name, suffix)).string(),
+                   (folder / fmt::format("{}-mmproj-{}.gguf", name, suffix)).string()};
+  engine::GgufWriter text(files.text);
+  describe_text(text, shape, name, type);
+  write_file(text, shape, parameters, type, false);
+  engine::GgufWriter mmproj(files.mmproj);
+  describe_mmproj(mmproj, shape, name, type);
+  write_file(mmproj, shape, parameters, type, true);
+  return files;
+}
+
+void read_model(const ModelFiles& files, const ModelShape& shape, Parameters& parameters) {
+  const engine::GgufFile text(files.text);
+  const engine::GgufFile mmproj(files.mmproj);
+  for (const ParameterSpec& spec : parameter_specs(shape)) {
+    if (stored(spec, shape))
+      read_tensor(in_mmproj(spec) ? mmproj : text, spec, shape, parameters.at(spec.name));
+  }
+}
+
+}  // namespace winnow::train

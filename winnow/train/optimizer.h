@@ -1,0 +1,48 @@
+#pragma once
+
+#include <torch/torch.h>
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "winnow/train/parameters.h"
+#include "winnow/train/workers.h"
+
+namespace winnow::train {
+
+/// Learning rates of one step, by part; 0: the part stands still.
+struct StepRates {
+  std::map<Part, double> lr;
+  double decay = 0.02;     ///< decoupled weight decay of matrices
+  double clip_norm = 1.0;  ///< of the whole gradient
+};
+
+/// Muon (Jordan et al. 2024) for matrices, with the scale 0.2 sqrt(max(rows, columns)) of Liu et al. 2025
+/// (arXiv 2502.16982) so that one learning rate suits both; AdamW (Loshchilov and Hutter 2019) for tables,
+/// norms and biases.
+class Optimizer {
+ public:
+  explicit Optimizer(std::vector<ParameterSpec> specs);
+
+  /// gradients: one map for each worker, averaged here; parameters change in place. Returns the gradient's
+  /// norm.
+  double step(Parameters& parameters, const std::vector<Parameters>& leaves, const StepRates& rates,
+              Workers& workers);
+
+  /// Moments and counts, for checkpoints: "NAME.first", "NAME.second", "NAME.steps".
+  Parameters& state() { return state_; }
+
+ private:
+  torch::Tensor& moment(const std::string& key, const torch::Tensor& like);
+  void update(const ParameterSpec& spec, torch::Tensor& value, const torch::Tensor& gradient, double lr,
+              double decay);
+
+  std::vector<ParameterSpec> specs_;
+  Parameters state_;
+};
+
+/// The nearest matrix with singular values about 1: five Newton-Schulz steps with Jordan's coefficients.
+torch::Tensor orthogonalised(const torch::Tensor& matrix);
+
+}  // namespace winnow::train

@@ -1,0 +1,327 @@
+#include "winnow/train/trainer.h"
+
+#include <fmt/format.h>
+
+#include <chrono>
+#include <cmath>
+#include <filesystem>
+#include <mutex>
+#include <nlohmann/json.hpp>
+#include <thread>
+#include <utility>
+
+#include "winnow/base/error.h"
+#include "winnow/base/log.h"
+#include "winnow/base/progress.h"
+#include "winnow/train/device.h"
+
+namespace winnow::train {
+namespace {
+
+using torch::Tensor;
+
+constexpr const char* kWhere = "train";
+constexpr double kDenseShare = 0.15;  // of the labels' loss while the whole model is trained
+constexpr int64_t kReportEvery = 20;
+
+double now_s() {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+}
+
+int32_t worker_count(const TrainOptions& options, const torch::Device& device) {
+  if (!device.is_cpu()) return 1;
+  return options.workers > 0 ? options.workers
+                             : static_cast<int32_t>(std::max(1U, std::thread::hardware_concurrency()));
+}
+
+/// What must be equal for a training to go on.
+std::string settings_of(const TrainOptions& o, const ModelShape& s, int32_t workers) {
+  const nlohmann::json j = {{"recipe", o.recipe},   {"variant", variant_name(o.variant)},
+                            {"seed", o.seed},       {"scale", o.scale},
+                            {"workers", workers},   {"n_vocab", s.n_vocab},
+                            {"n_embd", s.n_embd},   {"n_layer", s.n_layer},
+                            {"skip_to", o.skip_to}, {"tower_embd", s.tower_embd}};
+  return j.dump();
+}
+
+Recipe scaled(Recipe recipe, double scale) {
+  WINNOW_CHECK(scale > 0.0 && scale <= 100.0, InvalidArgument, kWhere,
+               "scale, got {}, expected above 0, at most 100", scale);
+  for (Stage& stage : recipe.stages)
+    stage.steps = std::max<int64_t>(1, std::llround(static_cast<double>(stage.steps) * scale));
+  return recipe;
+}
+
+}  // namespace
+
+double Validation::mean() const {
+  double sum = 0.0;
+  int64_t n = 0;
+  for (const Row& row : rows) {
+    if (row.n == 0) continue;
+    sum += 100.0 * static_cast<double>(row.right) / static_cast<double>(row.n);
+    ++n;
+  }
+  return n == 0 ? 0.0 : sum / static_cast<double>(n);
+}
+
+Trainer::Trainer(const TrainOptions& options)
+    : options_(options),
+      recipe_(scaled(recipe_named(options.recipe), options.scale)),
+      shape_(shape_named(options.recipe)) {
+  shape_.n_vocab = vocabulary_.size();
+  if (options.variant == Variant::Merge) shape_.merge = 2;
+  if (options.variant == Variant::Pool) shape_.pool = 2;
+  device_ = parse_device(options.device);
+  bf16_ = use_bf16(options.precision, device_);
+  const int32_t n_workers = worker_count(options, device_);
+  maker_ = std::make_unique<BatchMaker>(shape_, vocabulary_);
+  workers_ = std::make_unique<Workers>(n_workers);
+  optimizer_ = std::make_unique<Optimizer>(parameter_specs(shape_));
+  state_.settings = settings_of(options_, shape_, n_workers);
+  open_folder();
+  for (auto& [name, value] : state_.parameters) value = value.to(device_);
+  for (auto& [name, value] : state_.moments)
+    if (name.size() < 6 || name.substr(name.size() - 6) != ".steps") value = value.to(device_);
+  optimizer_->state() = state_.moments;
+  for (int32_t i = 0; i < n_workers; ++i) leaves_.push_back(leaves(state_.parameters));
+}
+
+std::string Trainer::checkpoint_path() const {
+  return (std::filesystem::path(options_.out_dir) / "checkpoint.pt").string();
+}
+
+void Trainer::open_folder() {
+  std::error_code error;
+  std::filesystem::create_directories(options_.out_dir, error);
+  WINNOW_CHECK(!error, Io, kWhere, "cannot make the folder {}: {}", options_.out_dir, error.message());
+  if (std::filesystem::exists(checkpoint_path())) {
+    Checkpoint loaded = read_checkpoint(checkpoint_path(), shape_);
+    WINNOW_CHECK(loaded.settings == state_.settings, InvalidArgument, kWhere,
+                 "{} holds a training of other settings, got {}, expected {}; give another folder",
+                 options_.out_dir, loaded.settings, state_.settings);
+    state_ = std::move(loaded);
+    drop_later_curve_rows();
+    log(LogLevel::Info, "going on with stage {} at step {}", state_.stage, state_.step);
+    return;
+  }
+  state_.parameters = initial_parameters(shape_, options_.seed, vocabulary_.coordinates());
+  WINNOW_CHECK(options_.start_text.empty() == options_.start_mmproj.empty(), InvalidArgument, kWhere,
+               "a start needs both files, got text '{}' and mmproj '{}'", options_.start_text,
+               options_.start_mmproj);
+  if (!options_.start_text.empty())
+    read_model({options_.start_text, options_.start_mmproj}, shape_, state_.parameters);
+  if (!options_.skip_to.empty()) {
+    while (state_.stage < static_cast<int64_t>(recipe_.stages.size()) &&
+           recipe_.stages[static_cast<std::size_t>(state_.stage)].name != options_.skip_to)
+      ++state_.stage;
+    WINNOW_CHECK(state_.stage < static_cast<int64_t>(recipe_.stages.size()), InvalidArgument, kWhere,
+                 "unknown stage, got '{}', expected one of the recipe '{}'", options_.skip_to, recipe_.name);
+  }
+  save();  // an unwritable folder shows now, not after an hour
+}
+
+/// A kill between a report and the next checkpoint leaves rows that will be written again.
+void Trainer::drop_later_curve_rows() {
+  const std::string path = (std::filesystem::path(options_.out_dir) / "curve.jsonl").string();
+  std::ifstream file(path);
+  std::string kept;
+  for (std::string line; std::getline(file, line);) {
+    const auto row = nlohmann::json::parse(line, nullptr, false);
+    if (row.is_discarded()) continue;  // half a line
+    const auto stage = row.value("stage_idx", int64_t{0}), step = row.value("step", int64_t{0});
+    if (stage < state_.stage || (stage == state_.stage && step <= state_.step)) kept += line + "\n";
+  }
+  write_atomically(path, kept.data(), kept.size());
+}
+
+void Trainer::append_curve(const std::string& row) {
+  const std::string path = (std::filesystem::path(options_.out_dir) / "curve.jsonl").string();
+  std::ofstream file(path, std::ios::app);
+  file << row << '\n' << std::flush;
+  WINNOW_CHECK(file.good(), Io, kWhere, "{}: cannot be written (the training's checkpoint is whole)", path);
+}
+
+void Trainer::save() {
+  Checkpoint copy = state_;
+  for (auto& [name, value] : copy.parameters) value = value.to(torch::kCPU);
+  for (const auto& [name, value] : optimizer_->state())
+    copy.moments.insert_or_assign(name, value.to(torch::kCPU));
+  write_checkpoint(checkpoint_path(), copy);
+}
+
+BatchRequest Trainer::request_for(const Stage& stage, int32_t worker) const {
+  BatchRequest request;
+  request.seed = options_.seed;
+  const int32_t n_workers = workers_->n();
+  const int32_t per_worker = std::max(1, stage.samples / n_workers);
+  // Stages draw from their own ranges of the training split.
+  const uint64_t stage_base = static_cast<uint64_t>(state_.stage) << 40U;
+  request.first = stage_base +
+                  static_cast<uint64_t>(state_.step) * static_cast<uint64_t>(per_worker * n_workers) +
+                  static_cast<uint64_t>(worker * per_worker);
+  request.n_samples = per_worker;
+  request.n_questions = recipe_.n_questions;
+  const int64_t every = stage.needle_every;
+  if (every > 0 && state_.step % every == every - 1) {
+    request.n_pictures = static_cast<int32_t>(2 + state_.step / every % 3);
+    request.n_samples = std::max(1, per_worker / request.n_pictures);
+  }
+  if (options_.variant == Variant::Drop) {
+    constexpr double kShares[] = {1.0, 0.5, 0.25, 1.0 / 9.0};
+    request.keep = kShares[Rng(options_.seed, static_cast<uint64_t>(state_.step)).below(4)];
+  }
+  return request;
+}
+
+template <class Batch>
+void Trainer::to_device(Batch& b) const {
+  if (device_.is_cpu()) return;
+  PictureBatch* pictures = nullptr;
+  if constexpr (std::is_same_v<Batch, QuestionBatch>) {
+    for (Tensor* t : {&b.ids, &b.order, &b.wanted, &b.targets, &b.soft}) *t = t->to(device_);
+    pictures = &b.pictures;
+  } else {
+    pictures = &b;
+  }
+  for (Tensor* t : {&pictures->patches, &pictures->shape, &pictures->colour, &pictures->size, &pictures->left,
+                    &pictures->right, &pictures->box, &pictures->boxed, &pictures->pairs, &pictures->count})
+    *t = t->to(device_);
+}
+
+Tensor Trainer::questions_loss(const Stage& stage, const Model& model, const BatchRequest& request) const {
+  QuestionBatch batch = maker_->questions(request);
+  to_device(batch);
+  const int64_t n_pictures = batch.pictures.n_pictures;
+  Tensor features;
+  {
+    const torch::AutoGradMode grad(stage.tower_rate > 0.0);
+    features = model.tower(batch.pictures.patches, n_pictures, false).features;
+  }
+  const Tensor logits = model.decode(decoder_input(model, batch, model.project(features, n_pictures)));
+  Tensor loss = answer_loss(logits, batch);
+  if (stage.tower_rate > 0.0) loss = loss + kDenseShare * dense_loss(model, features, batch.pictures);
+  return loss;
+}
+
+void Trainer::worker_step(const Stage& stage, int32_t worker, StepReport& report) {
+  Parameters& mine = leaves_[static_cast<std::size_t>(worker)];
+  for (auto& [name, value] : mine) value.mutable_grad().reset();
+  const Model model(shape_, mine, bf16_);
+  const BatchRequest request = request_for(stage, worker);
+  if (stage.task == Stage::Task::Pictures) {
+    PictureBatch batch = maker_->pictures(request);
+    to_device(batch);
+    report.tower = tower_losses(model, model.tower(batch.patches, batch.n_pictures, true), batch);
+    report.tower.total.backward();
+    report.loss = report.tower.total.item<double>();
+  } else {
+    const Tensor loss = questions_loss(stage, model, request);
+    loss.backward();
+    report.loss = loss.item<double>();
+  }
+}
+
+Trainer::StepReport Trainer::train_step(const Stage& stage) {
+  std::vector<StepReport> reports(static_cast<std::size_t>(workers_->n()));
+  workers_->run(
+      [&](int32_t worker) { worker_step(stage, worker, reports[static_cast<std::size_t>(worker)]); });
+  StepReport sum = reports[0];
+  for (std::size_t i = 1; i < reports.size(); ++i) sum.loss += reports[i].loss;
+  sum.loss /= static_cast<double>(reports.size());
+  WINNOW_CHECK(std::isfinite(sum.loss), Internal, kWhere,
+               "the loss is not a number at stage {} step {}; the checkpoint before it is whole", stage.name,
+               state_.step);
+  sum.norm =
+      optimizer_->step(state_.parameters, leaves_, rates_at(recipe_, state_.stage, state_.step), *workers_);
+  return sum;
+}
+
+void Trainer::log_step(const Stage& stage, const StepReport& report, double seconds) {
+  nlohmann::json row = {{"stage", stage.name},      {"stage_idx", state_.stage},
+                        {"step", state_.step},      {"samples", state_.step * stage.samples},
+                        {"loss", report.loss},      {"norm", report.norm},
+                        {"step_ms", 1e3 * seconds}, {"seconds", state_.seconds}};
+  if (stage.task == Stage::Task::Pictures) {
+    row["shape_right"] = report.tower.shape_right;
+    row["glyph_right"] = report.tower.glyph_right;
+    row["box_error_px"] = report.tower.box_error_px;
+    row["count_right"] = report.tower.count_right;
+  }
+  append_curve(row.dump());
+}
+
+void Trainer::log_validation(const Stage& stage, const Validation& validation) {
+  nlohmann::json right;
+  for (const auto& row : validation.rows)
+    if (row.n > 0)
+      right[std::string(scenes::task_info(row.task).name)] =
+          std::round(1000.0 * static_cast<double>(row.right) / static_cast<double>(row.n)) / 10.0;
+  const nlohmann::json row = {{"stage", stage.name},
+                              {"stage_idx", state_.stage},
+                              {"step", state_.step},
+                              {"seconds", state_.seconds},
+                              {"validation_mean", validation.mean()},
+                              {"right", right}};
+  append_curve(row.dump());
+}
+
+Validation Trainer::validate(int32_t n_samples) {
+  Validation result;
+  for (int32_t i = 0; i < scenes::kTasks; ++i) result.rows.push_back({static_cast<scenes::Task>(i)});
+  std::mutex mutex;
+  std::atomic<int32_t> next = 0;
+  workers_->run([&](int32_t worker) {
+    const torch::NoGradGuard no_grad;
+    const Model model(shape_, leaves_[static_cast<std::size_t>(worker)], bf16_);
+    for (int32_t i = next++; i < n_samples; i = next++) {
+      BatchRequest request{
+          .split = scenes::Split::Validation, .seed = 0, .first = static_cast<uint64_t>(i), .n_samples = 1};
+      request.n_questions = 3 * recipe_.n_questions;
+      QuestionBatch batch = maker_->questions(request);
+      to_device(batch);
+      const Tensor features = model.tower(batch.pictures.patches, 1, false).features;
+      const Tensor logits = model.decode(decoder_input(model, batch, model.project(features, 1)));
+      const Tensor equal = logits.argmax(1).eq(batch.targets).to(torch::kCPU, torch::kLong).contiguous();
+      const std::lock_guard lock(mutex);
+      for (const AskedQuestion& question : batch.questions) {
+        auto& row = result.rows[static_cast<std::size_t>(question.task)];
+        ++row.n;
+        row.right += equal.narrow(0, question.first_row, question.n_rows).min().item<int64_t>();
+      }
+    }
+  });
+  return result;
+}
+
+bool Trainer::run() {
+  int64_t total = 0, done = 0;
+  for (std::size_t i = 0; i < recipe_.stages.size(); ++i) {
+    total += recipe_.stages[i].steps;
+    if (static_cast<int64_t>(i) < state_.stage) done += recipe_.stages[i].steps;
+  }
+  Progress progress("training", total);
+  if (done + state_.step > 0) progress.step(done + state_.step);
+  for (; state_.stage < static_cast<int64_t>(recipe_.stages.size()); ++state_.stage, state_.step = 0) {
+    const Stage& stage = recipe_.stages[static_cast<std::size_t>(state_.stage)];
+    while (state_.step < stage.steps) {
+      const double start = now_s();
+      const StepReport report = train_step(stage);
+      ++state_.step;
+      const double seconds = now_s() - start;
+      state_.seconds += seconds;
+      const bool last = state_.step == stage.steps;
+      if (state_.step % kReportEvery == 0 || last) log_step(stage, report, seconds);
+      if (stage.task == Stage::Task::Questions && (state_.step % recipe_.validate_every == 0 || last))
+        log_validation(stage, validate(recipe_.validation_samples));
+      const bool stop = options_.interrupted();
+      if (state_.step % recipe_.checkpoint_every == 0 || last || stop) save();
+      progress.step();
+      if (stop) return false;
+    }
+  }
+  save();
+  return true;
+}
+
+}  // namespace winnow::train

@@ -1,0 +1,95 @@
+#pragma once
+
+#include <cstdint>
+#include <fstream>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "winnow/train/batch.h"
+#include "winnow/train/checkpoint.h"
+#include "winnow/train/losses.h"
+#include "winnow/train/model_files.h"
+#include "winnow/train/optimizer.h"
+#include "winnow/train/recipe.h"
+#include "winnow/train/workers.h"
+
+namespace winnow::train {
+
+struct TrainOptions {
+  std::string out_dir;
+  std::string recipe = "default";
+  Variant variant = Variant::None;
+  uint64_t seed = 1;
+  int32_t workers = 0;             ///< 0: one for each processor; on a GPU always one
+  std::string device = "auto";     ///< auto, cpu, cuda
+  std::string precision = "auto";  ///< of products: f32, bf16; auto: whichever a short trial finds faster
+  double scale = 1.0;              ///< of every stage's steps
+  std::string start_text, start_mmproj;  ///< begin with this model's weights; both or none
+  std::string skip_to;                   ///< begin with this stage
+  std::function<bool()> interrupted = [] { return false; };  ///< asked after each step
+};
+
+/// Share of answers that are right in every token, given the true beginning (greedy decoding then gives the
+/// same answer).
+struct Validation {
+  struct Row {
+    scenes::Task task;
+    int64_t n = 0, right = 0;
+  };
+  std::vector<Row> rows;
+  double mean() const;  ///< percent, over tasks
+};
+
+/// Trains one model in a folder: checkpoint.pt, curve.jsonl (one row for each report) and, at the end, the
+/// GGUF pairs. Called again on the same folder it goes on from the checkpoint, exactly: the weights of an
+/// interrupted training are those of an uninterrupted one with equal settings and workers.
+class Trainer {
+ public:
+  /// Throws InvalidArgument, Io, Corrupt, and InvalidArgument when the folder holds a training of other
+  /// settings.
+  explicit Trainer(const TrainOptions& options);
+
+  /// True when it is finished; false when `interrupted` said so (a checkpoint is written).
+  bool run();
+
+  Validation validate(int32_t n_samples);
+  const Parameters& parameters() const { return state_.parameters; }
+  const ModelShape& shape() const { return shape_; }
+  const Checkpoint& state() const { return state_; }
+  std::string checkpoint_path() const;
+
+ private:
+  struct StepReport {
+    double loss = 0.0, norm = 0.0;
+    TowerLosses tower;
+  };
+  StepReport train_step(const Stage& stage);
+  void worker_step(const Stage& stage, int32_t worker, StepReport& report);
+  BatchRequest request_for(const Stage& stage, int32_t worker) const;
+  torch::Tensor questions_loss(const Stage& stage, const Model& model, const BatchRequest& request) const;
+  void log_step(const Stage& stage, const StepReport& report, double seconds);
+  void log_validation(const Stage& stage, const Validation& validation);
+  void save();
+  void open_folder();
+  void drop_later_curve_rows();
+  void append_curve(const std::string& row);
+  template <class Batch>
+  void to_device(Batch& batch) const;
+
+  TrainOptions options_;
+  Recipe recipe_;
+  ModelShape shape_;
+  Vocabulary vocabulary_;
+  std::unique_ptr<BatchMaker> maker_;
+  std::unique_ptr<Workers> workers_;
+  std::unique_ptr<Optimizer> optimizer_;
+  torch::Device device_ = torch::kCPU;
+  bool bf16_ = false;
+  Checkpoint state_;
+  std::vector<Parameters> leaves_;
+};
+
+}  // namespace winnow::train
