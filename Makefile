@@ -6,11 +6,15 @@ MAKEFLAGS += --no-print-directory
 export GTEST_BRIEF = 1
 CTEST = ctest --output-on-failure --no-tests=error --timeout 600
 
-.PHONY: build test asan minimal demo bench accuracy lint format clean setup
+.PHONY: build test asan minimal demo bench accuracy model model-accuracy lint format clean setup setup-train
 .DEFAULT_GOAL := build
 
 setup:
 	@tools/setup.sh
+
+# Also LibTorch, for the trainer and its tests.
+setup-train:
+	@tools/setup.sh --train
 
 # $(call compile,PRESET[,TARGET])
 define compile
@@ -26,7 +30,7 @@ build: setup
 	@echo "== build/release/bin/winnow is ready"
 
 # Everything a change has to pass. The release build first: it finds most failures fastest.
-test: setup
+test: setup-train
 	@mkdir -p build
 	$(call compile,release)
 	@echo "== release: tests"
@@ -49,6 +53,13 @@ asan: setup
 	@echo "== asan: tests"
 	@$(CTEST) --test-dir build/asan -LE 'lint|install'
 
+# Trains the built-in model (docs/model.md says for how long). Interrupted, the same command goes on where it was.
+model: setup-train
+	@mkdir -p build
+	$(call compile,release,winnow_train_cli)
+	@build/release/bin/winnow-train --out build/model --name winnow
+	@cp build/model/winnow-*-f16.gguf models/
+
 demo: build
 	@tools/demo.sh
 
@@ -69,6 +80,14 @@ accuracy: setup
 		fastervlm@25% fastervlm@25%+position=original fastervlm@16+position=original \
 		random@25%+position=original random@16+position=original grid@25%+position=original \
 		pooling:window=2x2+position=original pooling:window=3x3+position=original
+
+# Accuracy of the built-in model on unseen scenes, unpruned and pruned (docs/model.md); about 10 minutes on two processors.
+model-accuracy: setup
+	@mkdir -p build
+	@cmake --preset release -DWINNOW_BENCH=ON > build/bench.log 2>&1 || { cat build/bench.log; exit 1; }
+	@cmake --build --preset release -j $(JOBS) --target scenes_accuracy
+	@build/release/bin/scenes_accuracy models/winnow-text-f16.gguf models/winnow-mmproj-f16.gguf --n 1000 --blind \
+		none random@50% random@25% random@11% random@5% fastervlm@25%+position=original fastv@25%
 
 lint:
 	@tools/setup.sh --dev

@@ -3,6 +3,7 @@
 # no network once everything is there.
 #
 #   tools/setup.sh          what building, testing and running need
+#   tools/setup.sh --train  also LibTorch (600 MB), for the trainer of the built-in model and its tests
 #   tools/setup.sh --dev    also clang-format, clang-tidy and clang (fuzzing)
 #
 #   WINNOW_DEPS=auto|system|private|download   which way for ggml and libllama (auto: the first that works)
@@ -16,6 +17,7 @@ way=${WINNOW_DEPS:-auto}
 suite=${WINNOW_DEB_SUITE:-testing}
 packages="g++ cmake make pkg-config python3 libfmt-dev nlohmann-json3-dev libcli11-dev libjpeg-dev libpng-dev
           libgif-dev libwebp-dev libgtest-dev libbenchmark-dev"
+train_packages="libtorch-dev libopenblas-dev"
 dev_packages="clang clang-format clang-tidy libclang-rt-dev"
 # ggml and libllama, and what they need newer than a stable system has.
 prefix_packages="libggml0 libggml-dev libllama0 libllama-dev libc6 libstdc++6 libgcc-s1 libgomp1 libssl3t64 libzstd1
@@ -133,11 +135,14 @@ use_download() {
 
 main() {
   local wanted=$packages line
-  if [ "${1:-}" = --dev ]; then
-    wanted="$wanted $dev_packages"
-  elif [ $# -gt 0 ]; then
-    die "unknown argument '$1' (only --dev)"
-  fi
+  local option
+  for option in "$@"; do
+    case $option in
+      --dev) wanted="$wanted $dev_packages" ;;
+      --train) wanted="$wanted $train_packages" ;;
+      *) die "unknown argument '$option' (only --train and --dev)" ;;
+    esac
+  done
   if command -v dpkg-query > /dev/null && command -v apt-get > /dev/null; then
     # shellcheck disable=SC2086
     install_packages $wanted

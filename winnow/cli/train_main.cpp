@@ -30,8 +30,11 @@ void add_options(CLI::App& app, Arguments& a) {
   app.add_option("-o,--out", a.train.out_dir, "Folder of the training: checkpoint, curve, finished model")
       ->required();
   app.add_option("--recipe", a.train.recipe, "default or mini")->capture_default_str();
-  app.add_option("--variant", a.variant, "Training-aware compression: none, merge, pool, drop")
+  app.add_option("--variant", a.variant, "How the projector makes tokens fewer: none, merge, pool")
       ->capture_default_str();
+  app.add_option("--prune", a.train.prune, "Drop visual tokens while training, by METHOD[:param=value,...]");
+  app.add_option("--keep", a.train.keep, "Shares of them that stay (0..1); each step draws one")
+      ->delimiter(',');
   app.add_option("--seed", a.train.seed, "Of weights and data")->capture_default_str();
   app.add_option("--workers", a.train.workers, "Model replicas, one thread each (0: one for each processor)")
       ->check(CLI::Range(0, 256))

@@ -13,6 +13,7 @@ namespace {
 using scenes::Task;
 
 constexpr uint64_t kPicturesPerSample = 16;  // indices of a split are sample * 16 + picture
+constexpr double kOtherFormShare = 0.1;      // of prompts with the system sentence, and of "\nASSISTANT:"
 
 /// How often each kind of question is trained, in the order of the enum.
 double weight_of(Task task) {
@@ -78,27 +79,23 @@ Task draw_task(Rng& rng) {
 
 bool is_choice(Task task) { return task >= Task::ChoicePair && task <= Task::KnowledgeCategory; }
 
-/// The question as benchmarks ask it: about half of them with the sentence that their conventions put behind.
+/// The question as benchmarks ask it: about half of them with a sentence that their conventions put behind.
 std::string as_asked(const scenes::Question& question, Rng& rng) {
   const double dice = rng.uniform();
   const std::string single = "\nAnswer the question using a single word or phrase.";
-  if (is_choice(question.task))
-    return dice < 0.6 ? question.text + "\nAnswer with the option's letter from the given choices directly."
-                      : question.text;
+  if (is_choice(question.task)) {
+    const char* letter = "\nAnswer with the option's letter from the given choices directly.";
+    return dice < 0.6 ? question.text + letter : question.text;
+  }
   if (question.task >= Task::MmeExistence && question.task <= Task::MmeCommonsense) {
     if (dice < 0.35) return question.text + " Please answer yes or no.";
     if (dice < 0.45) return question.text + "\nPlease answer yes or no.";
   }
-  if (question.task == Task::Unanswerable && dice < 0.3)
+  if (question.task == Task::Unanswerable && dice < 0.3) {
     return question.text + "\nWhen the provided information is insufficient, respond with 'Unanswerable'." +
            single;
-  if (question.task == Task::Ground && dice < 0.4) {
-    return "Bounding box coordinates are specified in the format (top-left x, top-left y, bottom-right x, "
-           "bottom-right y). All values are floating point numbers bounded between 0 and 1. Please provide "
-           "the "
-           "bounding box coordinate of the region this sentence describes: " +
-           question.expression;
   }
+  if (question.task == Task::Ground && dice < 0.4) return scenes::ground_prefix() + " " + question.expression;
   return rng.uniform() < 0.4 ? question.text + single : question.text;
 }
 
@@ -107,6 +104,7 @@ struct Sample {
   std::vector<scenes::Scene> scenes;
   struct Turn {
     Task task;
+    std::string text;
     std::vector<int32_t> prompt, answer;
   };
   std::vector<Turn> turns;
@@ -142,8 +140,8 @@ struct Rows {
 
 class Packer {
  public:
-  Packer(const ModelShape& shape, const Vocabulary& vocabulary, double keep)
-      : shape_(shape), vocabulary_(vocabulary), keep_(keep) {
+  Packer(const ModelShape& shape, const Vocabulary& vocabulary, std::span<const prune::Plan> plans)
+      : shape_(shape), vocabulary_(vocabulary), plans_(plans) {
     user_ = vocabulary.tokenize("USER: ");
     newline_ = vocabulary.tokenize("\n");
     system_ = vocabulary.tokenize(
@@ -152,11 +150,11 @@ class Packer {
         "detailed, and polite answers to the user's questions. ");
   }
 
-  void add(const Sample& sample, Rng& rng) {
+  void add(const Sample& sample) {
     AttentionLayout::Group all, some;
     all.query_start = all.key_start = some.key_start = rows.n();
     some.query_start = static_cast<int64_t>(rows.wanted.size());
-    const int64_t position = add_prefix(sample, rng);
+    const int64_t position = add_prefix(sample);
     all.n_prefix = some.n_prefix = rows.n() - all.key_start;
     for (const Sample::Turn& turn : sample.turns) add_turn(turn, position, all.n_prefix);
     all.n_query = all.n_key = some.n_key = rows.n() - all.key_start;
@@ -176,24 +174,24 @@ class Packer {
     }
   }
 
-  /// Returns the position of the first question's first token; dropped visual tokens leave their positions
-  /// empty.
-  int64_t add_prefix(const Sample& sample, Rng& rng) {
+  /// Returns the position of the first question's first token. Visual tokens keep the positions of an
+  /// unpruned picture.
+  int64_t add_prefix(const Sample& sample) {
     const int64_t start = rows.n();
     int64_t position = 0;
     prefix_text({vocabulary_.bos()}, start, position);
     if (sample.with_system) prefix_text(system_, start, position);
     prefix_text(user_, start, position);
-    for (std::size_t picture = 0; picture < sample.scenes.size(); ++picture, ++n_pictures_) {
+    for (std::size_t picture = 0; picture < sample.scenes.size(); ++picture) {
       if (picture > 0) prefix_text(newline_, start, position);
-      const int32_t n = shape_.n_visual();
-      const auto n_keep = std::max(1, static_cast<int32_t>(std::lround(keep_ * n)));
-      for (const int32_t token : rng.sample(n, n_keep)) {
-        rows.visual.emplace_back(rows.order.size(), n_pictures_ * n + token);
+      const prune::Plan& plan = plans_.empty() ? everything_ : plans_[n_pictures_];
+      for (const int32_t token : plan.position_of) {
+        rows.visual.emplace_back(rows.order.size(), n_outputs_++);
         rows.order.push_back(0);
         rows.add_row(position + token, static_cast<int32_t>(rows.n() - start + 1), 0, 0);
       }
-      position += n;
+      position += shape_.n_visual();
+      ++n_pictures_;
     }
     return position;
   }
@@ -205,8 +203,8 @@ class Packer {
       rows.add_row(position++, static_cast<int32_t>(n_prefix), own, rows.n() - own + 1);
     };
     for (const int32_t id : turn.prompt) add(id);
-    questions.push_back(
-        {turn.task, static_cast<int64_t>(rows.wanted.size()), static_cast<int64_t>(turn.answer.size()) + 1});
+    questions.push_back({turn.task, turn.text, static_cast<int64_t>(rows.wanted.size()),
+                         static_cast<int64_t>(turn.answer.size()) + 1});
     rows.want(rows.n() - 1, turn.answer.front());
     for (std::size_t i = 0; i < turn.answer.size(); ++i) {
       add(turn.answer[i]);
@@ -216,8 +214,10 @@ class Packer {
 
   const ModelShape& shape_;
   const Vocabulary& vocabulary_;
-  double keep_;
-  int64_t n_pictures_ = 0;
+  std::span<const prune::Plan> plans_;
+  prune::Plan everything_ = prune::identity_plan(shape_.n_visual());
+  std::size_t n_pictures_ = 0;
+  int64_t n_outputs_ = 0;
   std::vector<int32_t> user_, newline_, system_;
 };
 
@@ -248,69 +248,66 @@ torch::Tensor soft_targets(const std::vector<int64_t>& targets, const Vocabulary
 
 torch::Tensor from(const std::vector<int64_t>& values) { return torch::tensor(values, torch::kLong); }
 
-}  // namespace
-
-BatchMaker::BatchMaker(const ModelShape& shape, const Vocabulary& vocabulary)
-    : shape_(shape), vocabulary_(vocabulary) {}
-
-PictureBatch BatchMaker::pictures(const BatchRequest& request) const {
-  PictureBatch batch = empty_pictures(shape_, request.n_samples);
-  for (int32_t i = 0; i < request.n_samples; ++i) {
-    Rng rng = scenes::scene_rng(request.split, request.seed,
-                                (request.first + static_cast<uint64_t>(i)) * kPicturesPerSample);
-    fill_picture(scenes::make_scene({}, rng), shape_, i, batch);
+/// Scenes of sample s; `rng` goes on behind the last of them.
+std::vector<scenes::Scene> draw_scenes(const BatchRequest& request, int32_t s, Rng& rng) {
+  std::vector<scenes::Scene> out;
+  const uint64_t base = (request.first + static_cast<uint64_t>(s)) * kPicturesPerSample;
+  for (int32_t p = 0; p < request.n_pictures; ++p) {
+    rng = scenes::scene_rng(request.split, request.seed, base + static_cast<uint64_t>(p));
+    out.push_back(scenes::make_scene({}, rng));
   }
-  return batch;
+  return out;
 }
-
-QuestionBatch BatchMaker::questions(const BatchRequest& request) const { return pack(request, nullptr); }
-
-QuestionBatch BatchMaker::questions_of(const BatchRequest& request, Task task) const {
-  return pack(request, &task);
-}
-
-namespace {
 
 /// Draws the sample's questions; gives up on kinds that the scenes do not offer.
-void ask_all(Sample& sample, const BatchRequest& request, const Task* only, const Vocabulary& vocabulary,
-             Rng& rng) {
+void ask_all(Sample& sample, const BatchRequest& request, const Vocabulary& vocabulary, Rng& rng) {
   std::set<std::string> seen;
-  for (int32_t tries = 0;
-       static_cast<int32_t>(sample.turns.size()) < request.n_questions && tries < 8 * request.n_questions;
-       ++tries) {
-    const Task task = only != nullptr ? *only : sample.scenes.size() > 1 ? Task::Needle : draw_task(rng);
-    const auto question = sample.scenes.size() > 1 ? scenes::ask_needle(sample.scenes, rng)
-                                                   : scenes::ask(sample.scenes[0], task, rng);
+  const bool several = sample.scenes.size() > 1;
+  for (int32_t tries = 0; tries < 8 * request.n_questions; ++tries) {
+    if (static_cast<int32_t>(sample.turns.size()) == request.n_questions) return;
+    const Task task = several ? Task::Needle : draw_task(rng);
+    const auto question =
+        several ? scenes::ask_needle(sample.scenes, rng) : scenes::ask(sample.scenes[0], task, rng);
     if (!question || !seen.insert(question->text).second) continue;
-    const std::string asked = only != nullptr ? question->text : as_asked(*question, rng);
-    const bool newline = only == nullptr && rng.uniform() < 0.1;
-    sample.turns.push_back({task,
-                            vocabulary.tokenize("\n" + asked + (newline ? "\nASSISTANT:" : " ASSISTANT:")),
+    const std::string asked = request.plain ? question->text : as_asked(*question, rng);
+    const bool newline = !request.plain && rng.uniform() < kOtherFormShare;
+    const char* assistant = newline ? "\nASSISTANT:" : " ASSISTANT:";
+    sample.turns.push_back({task, asked, vocabulary.tokenize("\n" + asked + assistant),
                             vocabulary.tokenize(" " + question->answer)});
   }
 }
 
 }  // namespace
 
-QuestionBatch BatchMaker::pack(const BatchRequest& request, const Task* only) const {
-  const int64_t n_pictures = int64_t{request.n_samples} * request.n_pictures;
-  QuestionBatch batch;
-  batch.pictures = empty_pictures(shape_, n_pictures);
-  Packer packer(shape_, vocabulary_, request.keep);
+BatchMaker::BatchMaker(const ModelShape& shape, const Vocabulary& vocabulary)
+    : shape_(shape), vocabulary_(vocabulary) {}
+
+PictureBatch BatchMaker::pictures(const BatchRequest& request) const {
+  PictureBatch batch = empty_pictures(shape_, int64_t{request.n_samples} * request.n_pictures);
+  int64_t picture = 0;
+  for (int32_t s = 0; s < request.n_samples; ++s) {
+    Rng rng(0);
+    for (const scenes::Scene& scene : draw_scenes(request, s, rng))
+      fill_picture(scene, shape_, picture++, batch);
+  }
+  return batch;
+}
+
+QuestionBatch BatchMaker::questions(const BatchRequest& request, std::span<const prune::Plan> plans) const {
+  const auto n_pictures =
+      static_cast<std::size_t>(request.n_samples) * static_cast<std::size_t>(request.n_pictures);
+  WINNOW_ASSERT(plans.empty() || plans.size() == n_pictures);
+  Packer packer(shape_, vocabulary_, plans);
   for (int32_t s = 0; s < request.n_samples; ++s) {
     Sample sample;
-    const uint64_t base = (request.first + static_cast<uint64_t>(s)) * kPicturesPerSample;
     Rng rng(0);
-    for (int32_t p = 0; p < request.n_pictures; ++p) {
-      rng = scenes::scene_rng(request.split, request.seed, base + static_cast<uint64_t>(p));
-      sample.scenes.push_back(scenes::make_scene({}, rng));
-      fill_picture(sample.scenes.back(), shape_, int64_t{s} * request.n_pictures + p, batch.pictures);
-    }
-    sample.with_system = only == nullptr && rng.uniform() < 0.1;
-    ask_all(sample, request, only, vocabulary_, rng);
-    packer.add(sample, rng);
+    sample.scenes = draw_scenes(request, s, rng);
+    sample.with_system = !request.plain && rng.uniform() < kOtherFormShare;
+    ask_all(sample, request, vocabulary_, rng);
+    packer.add(sample);
   }
   Rows& rows = packer.rows;
+  QuestionBatch batch;
   for (const auto& [row, visual] : rows.visual)
     rows.order[row] = static_cast<int64_t>(rows.ids.size()) + visual;
   batch.ids = from(rows.ids);

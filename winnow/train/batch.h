@@ -6,8 +6,11 @@
 #include <torch/torch.h>
 
 #include <cstdint>
+#include <span>
+#include <string>
 #include <vector>
 
+#include "winnow/prune/plan.h"
 #include "winnow/scenes/question.h"
 #include "winnow/scenes/scene.h"
 #include "winnow/train/ops.h"
@@ -29,13 +32,13 @@ struct PictureBatch {
 
 struct AskedQuestion {
   scenes::Task task;
+  std::string text;                   ///< as asked, with suffix
   int64_t first_row = 0, n_rows = 0;  ///< of the wanted rows
 };
 
 struct QuestionBatch {
-  PictureBatch pictures;
   torch::Tensor ids;        // [n_text] int64
-  torch::Tensor order;      // [rows] int64 into (text rows, visual rows)
+  torch::Tensor order;      // [rows] int64 into (text rows, visual output tokens)
   torch::Tensor positions;  // [rows] int64
   LayoutPtr layout;
   torch::Tensor wanted;  // [n_wanted] int64
@@ -54,7 +57,7 @@ struct BatchRequest {
   int32_t n_samples = 0;
   int32_t n_questions = 16;  ///< for each sample
   int32_t n_pictures = 1;    ///< in each sample; more than one: needle questions
-  double keep = 1.0;  ///< share of visual tokens that stay (Variant::Drop), at their original positions
+  bool plain = false;        ///< no suffixes and other forms of the prompt (validation)
 };
 
 class BatchMaker {
@@ -62,13 +65,11 @@ class BatchMaker {
   BatchMaker(const ModelShape& shape, const Vocabulary& vocabulary);
 
   PictureBatch pictures(const BatchRequest& request) const;
-  QuestionBatch questions(const BatchRequest& request) const;
-  /// Questions of one kind only, plain and without a suffix (validation).
-  QuestionBatch questions_of(const BatchRequest& request, scenes::Task task) const;
+  /// The questions about the same pictures. plans: one for each picture, its output tokens in order; none:
+  /// every token.
+  QuestionBatch questions(const BatchRequest& request, std::span<const prune::Plan> plans = {}) const;
 
  private:
-  QuestionBatch pack(const BatchRequest& request, const scenes::Task* only) const;
-
   ModelShape shape_;
   const Vocabulary& vocabulary_;
 };

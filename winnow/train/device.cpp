@@ -3,7 +3,6 @@
 #include <chrono>
 
 #include "winnow/base/error.h"
-#include "winnow/train/shape.h"
 
 namespace winnow::train {
 namespace {
@@ -37,22 +36,6 @@ bool use_bf16(const std::string& precision, const torch::Device& device) {
   if (!device.is_cpu()) return true;
   // Casting the operands costs about as much as half a product in f32.
   return product_seconds(torch::kBFloat16) < 0.4 * product_seconds(torch::kFloat);
-}
-
-Variant parse_variant(const std::string& name) {
-  for (const Variant variant : {Variant::None, Variant::Merge, Variant::Pool, Variant::Drop})
-    if (name == variant_name(variant)) return variant;
-  fail(ErrorCode::InvalidArgument, "train.variant", "got '{}', expected none, merge, pool or drop", name);
-}
-
-const char* variant_name(Variant variant) {
-  switch (variant) {
-    case Variant::Merge: return "merge";
-    case Variant::Pool: return "pool";
-    case Variant::Drop: return "drop";
-    case Variant::None: break;
-  }
-  return "none";
 }
 
 }  // namespace winnow::train

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <cmath>
+
 #include "winnow/base/error.h"
 
 namespace winnow::train {
@@ -51,17 +53,35 @@ Tensor Model::tower_block(const Tensor& x, int32_t il, const LayoutPtr& layout) 
   return y + biased(quick_gelu(biased(layer_norm(y, blk + "ln2"), blk + "ffn_up")), blk + "ffn_down");
 }
 
-Model::TowerOut Model::tower(const Tensor& patches, int64_t n_pictures, bool with_cls) const {
+/// x enters block il. Softmaxed over all tokens, [CLS]'s own column left out; not differentiated, because
+/// selections are not.
+Tensor Model::cls_attention(const Tensor& x, int32_t il, int64_t n_pictures) const {
+  const torch::NoGradGuard no_grad;
+  const std::string blk = fmt::format("v.blk.{}.", il);
+  const int64_t n = shape_.n_patch() + 1, heads = shape_.tower_head, d_head = shape_.tower_embd / heads;
+  const Tensor h = layer_norm(x, blk + "ln1").view({n_pictures, n, shape_.tower_embd});
+  const Tensor q = biased(h.select(1, 0), blk + "attn_q").view({n_pictures, heads, 1, d_head});
+  const Tensor k = biased(h, blk + "attn_k").view({n_pictures, n, heads, d_head}).permute({0, 2, 3, 1});
+  const Tensor scores = torch::matmul(q, k).squeeze(2) / std::sqrt(static_cast<double>(d_head));
+  return torch::softmax(scores, -1).slice(2, 1).contiguous();
+}
+
+Model::TowerOut Model::tower(const Tensor& patches, int64_t n_pictures, TowerExtra extra) const {
   const int64_t n = shape_.n_patch(), d = shape_.tower_embd;
   Tensor x = product(patches, "v.patch_embd").view({n_pictures, n, d});
-  x = torch::cat({at("v.class_embd").view({1, 1, d}).expand({n_pictures, 1, d}), x}, 1) +
-      at("v.position_embd.weight");
+  const Tensor cls = at("v.class_embd").view({1, 1, d}).expand({n_pictures, 1, d});
+  x = torch::cat({cls, x}, 1) + at("v.position_embd.weight");
   x = layer_norm(x.reshape({n_pictures * (n + 1), d}), "v.pre_ln");
   const LayoutPtr layout = full_attention(n_pictures, n + 1);
-  for (int32_t il = 0; il + 1 < shape_.tower_layers; ++il) x = tower_block(x, il, layout);
+  const int32_t feature_block = shape_.tower_layers - 2;
   TowerOut out;
+  for (int32_t il = 0; il <= feature_block; ++il) {
+    if (il == feature_block && extra == TowerExtra::ClsAttention)
+      out.cls_attention = cls_attention(x, il, n_pictures);
+    x = tower_block(x, il, layout);
+  }
   out.features = x.view({n_pictures, n + 1, d}).slice(1, 1).reshape({n_pictures * n, d});
-  if (with_cls) {
+  if (extra == TowerExtra::Cls) {
     x = tower_block(x, shape_.tower_layers - 1, layout);
     out.cls = layer_norm(x.view({n_pictures, n + 1, d}).select(1, 0), "v.post_ln");
   }

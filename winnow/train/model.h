@@ -29,12 +29,15 @@ class Model {
       : shape_(shape), p_(parameters), bf16_(bf16) {}
 
   struct TowerOut {
-    torch::Tensor features;  // [pictures * n_patch, tower_embd], second-last block, without [CLS]
-    torch::Tensor cls;  // [pictures, tower_embd] after the last block and the final norm; only if asked for
+    torch::Tensor features;       // [pictures * n_patch, tower_embd], second-last block, without [CLS]
+    torch::Tensor cls;            // [pictures, tower_embd] after the last block and the final norm
+    torch::Tensor cls_attention;  // [pictures, tower_head, n_patch] of the block behind the features
   };
+  /// What else than features is wanted; the other members stay undefined.
+  enum class TowerExtra { None, Cls, ClsAttention };
   /// patches [pictures * n_patch, 3 * patch * patch], normalised. Dosovitskiy et al. 2021; CLIP, Radford et
   /// al. 2021.
-  TowerOut tower(const torch::Tensor& patches, int64_t n_pictures, bool with_cls) const;
+  TowerOut tower(const torch::Tensor& patches, int64_t n_pictures, TowerExtra extra = TowerExtra::None) const;
 
   /// features -> visual tokens [pictures * n_visual, n_embd]: Linear, GELU, Linear (Liu et al. 2023), behind
   /// a merge or a mean of neighbouring patches if the shape says so.
@@ -50,6 +53,7 @@ class Model {
   torch::Tensor at(const std::string& name) const;
 
  private:
+  torch::Tensor cls_attention(const torch::Tensor& x, int32_t il, int64_t n_pictures) const;
   torch::Tensor tower_block(const torch::Tensor& x, int32_t il, const LayoutPtr& layout) const;
   torch::Tensor biased(const torch::Tensor& x, const std::string& name) const;
   torch::Tensor product(const torch::Tensor& x, const std::string& name) const;

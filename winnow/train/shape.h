@@ -5,11 +5,10 @@
 
 namespace winnow::train {
 
-/// How visual tokens are made fewer while the model is trained (training-aware compression).
-enum class Variant { None, Merge, Pool, Drop };
+/// How the projector makes visual tokens fewer (training-aware compression).
+enum class Variant { None, Merge, Pool };
 /// "none", "merge" (2x2 patches side by side into the projector, as Qwen2-VL's merger), "pool" (2x2 mean
-/// before the projector), "drop" (a random share of the visual tokens is missing in every batch). Throws
-/// InvalidArgument.
+/// before the projector). Throws InvalidArgument.
 Variant parse_variant(const std::string& name);
 const char* variant_name(Variant variant);
 

@@ -23,6 +23,7 @@ using torch::Tensor;
 constexpr const char* kWhere = "train";
 constexpr double kDenseShare = 0.15;  // of the labels' loss while the whole model is trained
 constexpr int64_t kReportEvery = 20;
+constexpr int32_t kValidationQuestions = 48;  // for each picture
 
 double now_s() {
   return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
@@ -36,12 +37,21 @@ int32_t worker_count(const TrainOptions& options, const torch::Device& device) {
 
 /// What must be equal for a training to go on.
 std::string settings_of(const TrainOptions& o, const ModelShape& s, int32_t workers) {
-  const nlohmann::json j = {{"recipe", o.recipe},   {"variant", variant_name(o.variant)},
-                            {"seed", o.seed},       {"scale", o.scale},
-                            {"workers", workers},   {"n_vocab", s.n_vocab},
-                            {"n_embd", s.n_embd},   {"n_layer", s.n_layer},
-                            {"skip_to", o.skip_to}, {"tower_embd", s.tower_embd}};
+  nlohmann::json j = {{"recipe", o.recipe},   {"variant", variant_name(o.variant)},
+                      {"seed", o.seed},       {"scale", o.scale},
+                      {"workers", workers},   {"n_vocab", s.n_vocab},
+                      {"n_embd", s.n_embd},   {"n_layer", s.n_layer},
+                      {"skip_to", o.skip_to}, {"tower_embd", s.tower_embd}};
+  if (!o.prune.empty()) j.update({{"prune", o.prune}, {"keep", o.keep}});
   return j.dump();
+}
+
+/// The length may change on the way: the rates then follow the course of the new one.
+bool same_but_for_length(const std::string& a, const std::string& b) {
+  auto left = nlohmann::json::parse(a, nullptr, false), right = nlohmann::json::parse(b, nullptr, false);
+  for (nlohmann::json* j : {&left, &right})
+    if (j->is_object()) j->erase("scale");
+  return !left.is_discarded() && left == right;
 }
 
 Recipe scaled(Recipe recipe, double scale) {
@@ -70,6 +80,17 @@ Trainer::Trainer(const TrainOptions& options)
       recipe_(scaled(recipe_named(options.recipe), options.scale)),
       shape_(shape_named(options.recipe)) {
   shape_.n_vocab = vocabulary_.size();
+  if (!options.prune.empty()) {
+    prune_ = prune::parse_method(options.prune);
+    check_trainable(*prune_);
+    WINNOW_CHECK(options.variant == Variant::None, InvalidArgument, kWhere,
+                 "pruning while training, got it with the variant '{}', expected 'none'",
+                 variant_name(options.variant));
+  }
+  WINNOW_CHECK(!options.keep.empty(), InvalidArgument, kWhere, "keep, got no share, expected at least one");
+  for (const double share : options.keep)
+    WINNOW_CHECK(share > 0.0 && share <= 1.0, InvalidArgument, kWhere,
+                 "keep, got {}, expected above 0, at most 1", share);
   if (options.variant == Variant::Merge) shape_.merge = 2;
   if (options.variant == Variant::Pool) shape_.pool = 2;
   device_ = parse_device(options.device);
@@ -97,9 +118,10 @@ void Trainer::open_folder() {
   WINNOW_CHECK(!error, Io, kWhere, "cannot make the folder {}: {}", options_.out_dir, error.message());
   if (std::filesystem::exists(checkpoint_path())) {
     Checkpoint loaded = read_checkpoint(checkpoint_path(), shape_);
-    WINNOW_CHECK(loaded.settings == state_.settings, InvalidArgument, kWhere,
+    WINNOW_CHECK(same_but_for_length(loaded.settings, state_.settings), InvalidArgument, kWhere,
                  "{} holds a training of other settings, got {}, expected {}; give another folder",
                  options_.out_dir, loaded.settings, state_.settings);
+    loaded.settings = state_.settings;
     state_ = std::move(loaded);
     drop_later_curve_rows();
     log(LogLevel::Info, "going on with stage {} at step {}", state_.stage, state_.step);
@@ -167,40 +189,46 @@ BatchRequest Trainer::request_for(const Stage& stage, int32_t worker) const {
     request.n_pictures = static_cast<int32_t>(2 + state_.step / every % 3);
     request.n_samples = std::max(1, per_worker / request.n_pictures);
   }
-  if (options_.variant == Variant::Drop) {
-    constexpr double kShares[] = {1.0, 0.5, 0.25, 1.0 / 9.0};
-    request.keep = kShares[Rng(options_.seed, static_cast<uint64_t>(state_.step)).below(4)];
-  }
   return request;
 }
 
-template <class Batch>
-void Trainer::to_device(Batch& b) const {
+void Trainer::to_device(PictureBatch& b) const {
   if (device_.is_cpu()) return;
-  PictureBatch* pictures = nullptr;
-  if constexpr (std::is_same_v<Batch, QuestionBatch>) {
-    for (Tensor* t : {&b.ids, &b.order, &b.wanted, &b.targets, &b.soft}) *t = t->to(device_);
-    pictures = &b.pictures;
-  } else {
-    pictures = &b;
-  }
-  for (Tensor* t : {&pictures->patches, &pictures->shape, &pictures->colour, &pictures->size, &pictures->left,
-                    &pictures->right, &pictures->box, &pictures->boxed, &pictures->pairs, &pictures->count})
+  for (Tensor* t :
+       {&b.patches, &b.shape, &b.colour, &b.size, &b.left, &b.right, &b.box, &b.boxed, &b.pairs, &b.count})
     *t = t->to(device_);
 }
 
+void Trainer::to_device(QuestionBatch& b) const {
+  if (device_.is_cpu()) return;
+  for (Tensor* t : {&b.ids, &b.order, &b.wanted, &b.targets, &b.soft}) *t = t->to(device_);
+}
+
+/// The same for every worker of a step.
+double Trainer::keep_share() const {
+  return options_.keep[Rng(options_.seed, static_cast<uint64_t>(state_.step)).below(options_.keep.size())];
+}
+
 Tensor Trainer::questions_loss(const Stage& stage, const Model& model, const BatchRequest& request) const {
-  QuestionBatch batch = maker_->questions(request);
-  to_device(batch);
-  const int64_t n_pictures = batch.pictures.n_pictures;
-  Tensor features;
+  PictureBatch pictures = maker_->pictures(request);
+  to_device(pictures);
+  const bool moves_tower = stage.tower_rate > 0.0;
+  Model::TowerOut tower;
   {
-    const torch::AutoGradMode grad(stage.tower_rate > 0.0);
-    features = model.tower(batch.pictures.patches, n_pictures, false).features;
+    const torch::AutoGradMode grad(moves_tower);
+    tower = model.tower(pictures.patches, pictures.n_pictures,
+                        prune_ ? Model::TowerExtra::ClsAttention : Model::TowerExtra::None);
   }
-  const Tensor logits = model.decode(decoder_input(model, batch, model.project(features, n_pictures)));
-  Tensor loss = answer_loss(logits, batch);
-  if (stage.tower_rate > 0.0) loss = loss + kDenseShare * dense_loss(model, features, batch.pictures);
+  Tensor visual = model.project(tower.features, pictures.n_pictures);
+  std::vector<prune::Plan> plans;
+  if (prune_) {
+    plans = select_tokens(*prune_, keep_share(), shape_, tower, visual, request.first);
+    visual = apply_plans(visual, plans, shape_.n_visual());
+  }
+  QuestionBatch batch = maker_->questions(request, plans);
+  to_device(batch);
+  Tensor loss = answer_loss(model.decode(decoder_input(model, batch, visual)), batch);
+  if (moves_tower) loss = loss + kDenseShare * dense_loss(model, tower.features, pictures);
   return loss;
 }
 
@@ -212,7 +240,8 @@ void Trainer::worker_step(const Stage& stage, int32_t worker, StepReport& report
   if (stage.task == Stage::Task::Pictures) {
     PictureBatch batch = maker_->pictures(request);
     to_device(batch);
-    report.tower = tower_losses(model, model.tower(batch.patches, batch.n_pictures, true), batch);
+    report.tower =
+        tower_losses(model, model.tower(batch.patches, batch.n_pictures, Model::TowerExtra::Cls), batch);
     report.tower.total.backward();
     report.loss = report.tower.total.item<double>();
   } else {
@@ -275,13 +304,18 @@ Validation Trainer::validate(int32_t n_samples) {
     const torch::NoGradGuard no_grad;
     const Model model(shape_, leaves_[static_cast<std::size_t>(worker)], bf16_);
     for (int32_t i = next++; i < n_samples; i = next++) {
-      BatchRequest request{
-          .split = scenes::Split::Validation, .seed = 0, .first = static_cast<uint64_t>(i), .n_samples = 1};
-      request.n_questions = 3 * recipe_.n_questions;
+      BatchRequest request;
+      request.split = scenes::Split::Validation;
+      request.first = static_cast<uint64_t>(i);
+      request.n_samples = 1;
+      request.n_questions = kValidationQuestions;
+      request.plain = true;
+      PictureBatch pictures = maker_->pictures(request);
+      to_device(pictures);
       QuestionBatch batch = maker_->questions(request);
       to_device(batch);
-      const Tensor features = model.tower(batch.pictures.patches, 1, false).features;
-      const Tensor logits = model.decode(decoder_input(model, batch, model.project(features, 1)));
+      const Tensor visual = model.project(model.tower(pictures.patches, 1).features, 1);
+      const Tensor logits = model.decode(decoder_input(model, batch, visual));
       const Tensor equal = logits.argmax(1).eq(batch.targets).to(torch::kCPU, torch::kLong).contiguous();
       const std::lock_guard lock(mutex);
       for (const AskedQuestion& question : batch.questions) {

@@ -14,6 +14,7 @@
 #include "winnow/train/model_files.h"
 #include "winnow/train/optimizer.h"
 #include "winnow/train/recipe.h"
+#include "winnow/train/selection.h"
 #include "winnow/train/workers.h"
 
 namespace winnow::train {
@@ -22,6 +23,8 @@ struct TrainOptions {
   std::string out_dir;
   std::string recipe = "default";
   Variant variant = Variant::None;
+  std::string prune;  ///< a method of the registry that drops visual tokens while training; empty: none
+  std::vector<double> keep = {1.0, 0.5, 0.25, 1.0 / 9.0};  ///< shares that stay, one drawn for each step
   uint64_t seed = 1;
   int32_t workers = 0;             ///< 0: one for each processor; on a GPU always one
   std::string device = "auto";     ///< auto, cpu, cuda
@@ -70,19 +73,21 @@ class Trainer {
   void worker_step(const Stage& stage, int32_t worker, StepReport& report);
   BatchRequest request_for(const Stage& stage, int32_t worker) const;
   torch::Tensor questions_loss(const Stage& stage, const Model& model, const BatchRequest& request) const;
+  double keep_share() const;
   void log_step(const Stage& stage, const StepReport& report, double seconds);
   void log_validation(const Stage& stage, const Validation& validation);
   void save();
   void open_folder();
   void drop_later_curve_rows();
   void append_curve(const std::string& row);
-  template <class Batch>
-  void to_device(Batch& batch) const;
+  void to_device(PictureBatch& batch) const;
+  void to_device(QuestionBatch& batch) const;
 
   TrainOptions options_;
   Recipe recipe_;
   ModelShape shape_;
   Vocabulary vocabulary_;
+  std::optional<prune::MethodUse> prune_;
   std::unique_ptr<BatchMaker> maker_;
   std::unique_ptr<Workers> workers_;
   std::unique_ptr<Optimizer> optimizer_;

@@ -1,10 +1,21 @@
 #include "winnow/train/workers.h"
 
+#include <dlfcn.h>
 #include <torch/torch.h>
 
 namespace winnow::train {
+namespace {
+
+/// OpenBLAS, which Debian's LibTorch multiplies with, has threads of its own and no other handle than this.
+void one_blas_thread() {
+  using Setter = void (*)(int);
+  if (auto set = reinterpret_cast<Setter>(::dlsym(RTLD_DEFAULT, "openblas_set_num_threads"))) set(1);
+}
+
+}  // namespace
 
 Workers::Workers(int32_t n) {
+  one_blas_thread();
   for (int32_t worker = 0; worker < n; ++worker) threads_.emplace_back([this, worker] { loop(worker); });
 }
 

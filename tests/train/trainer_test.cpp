@@ -1,0 +1,191 @@
+// A miniature of the real training: loss falls, an interrupted training is the uninterrupted one, failures
+// lose nothing.
+
+#include "winnow/train/trainer.h"
+
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <set>
+
+#include "winnow/base/error.h"
+
+namespace winnow::train {
+namespace {
+
+namespace fs = std::filesystem;
+
+class TrainerTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    folder_ = fs::temp_directory_path() / ("winnow_trainer_test_" + std::to_string(::getpid()));
+    fs::create_directories(folder_);
+  }
+  void TearDown() override { fs::remove_all(folder_); }
+
+  TrainOptions options(const std::string& name) const {
+    TrainOptions o;
+    o.out_dir = (folder_ / name).string();
+    o.recipe = "mini";
+    o.workers = 2;
+    o.device = "cpu";
+    o.precision = "f32";
+    o.seed = 4;
+    return o;
+  }
+  std::vector<nlohmann::json> curve(const std::string& name) const {
+    std::ifstream file(folder_ / name / "curve.jsonl");
+    std::vector<nlohmann::json> rows;
+    for (std::string line; std::getline(file, line);) rows.push_back(nlohmann::json::parse(line));
+    return rows;
+  }
+
+  fs::path folder_;
+};
+
+std::string failure_of(const TrainOptions& options) {
+  try {
+    Trainer trainer(options);
+    trainer.run();
+  } catch (const Error& error) {
+    return error.what();
+  }
+  return "";
+}
+
+TEST_F(TrainerTest, LossFallsInEveryStage) {
+  TrainOptions o = options("falls");
+  o.scale = 4.0;
+  Trainer trainer(o);
+  ASSERT_TRUE(trainer.run());
+  std::map<std::string, std::vector<double>> losses;
+  for (const auto& row : curve("falls"))
+    if (row.contains("loss")) losses[row["stage"]].push_back(row["loss"]);
+  ASSERT_EQ(losses.size(), 3U);
+  EXPECT_LT(losses["tower"].back(), 0.75 * losses["tower"].front());
+  EXPECT_LT(losses["all"].back(), 0.85 * losses["decoder"].front());
+  const Validation validation = trainer.validate(2);
+  int64_t n = 0;
+  for (const auto& row : validation.rows) n += row.n;
+  EXPECT_GT(n, 40);
+}
+
+TEST_F(TrainerTest, AnInterruptedTrainingGoesOnExactly) {
+  Trainer whole(options("whole"));
+  ASSERT_TRUE(whole.run());
+  // Three stops: inside the first stage, at a checkpoint, inside the last stage.
+  int32_t n_stops = 0;
+  for (const int32_t stop_after : {7, 13, 30, 1000}) {
+    TrainOptions o = options("parts");
+    int32_t steps = 0;
+    o.interrupted = [&] { return ++steps >= stop_after; };
+    Trainer part(o);
+    if (!part.run()) {
+      ++n_stops;
+      continue;
+    }
+    for (const auto& [name, value] : whole.parameters())
+      EXPECT_TRUE(torch::equal(value, part.parameters().at(name))) << name;
+  }
+  EXPECT_EQ(n_stops, 3);
+  std::set<std::pair<int64_t, int64_t>> seen;
+  for (const auto& row : curve("parts"))
+    if (row.contains("loss")) {
+      EXPECT_TRUE(seen.emplace(row["stage_idx"], row["step"]).second) << row.dump();
+    }
+  EXPECT_EQ(seen.size(), 4U);  // steps 20 and 30 of the tower, the last ones of the others
+}
+
+TEST_F(TrainerTest, RowsBehindTheLastCheckpointAreWrittenOnce) {
+  TrainOptions o = options("killed");
+  o.interrupted = [n = 0]() mutable { return ++n >= 12; };
+  Trainer(o).run();
+  {  // as a kill leaves it: reports of steps that the checkpoint does not know, and half a line
+    std::ofstream file(folder_ / "killed" / "curve.jsonl", std::ios::app);
+    file << R"({"stage":"tower","stage_idx":0,"step":20,"loss":1.0})"
+         << "\n"
+         << R"({"stage":"tow)";
+  }
+  o.interrupted = [] { return false; };
+  ASSERT_TRUE(Trainer(o).run());
+  std::set<std::pair<int64_t, int64_t>> seen;
+  for (const auto& row : curve("killed"))
+    if (row.contains("loss")) {
+      EXPECT_TRUE(seen.emplace(row["stage_idx"], row["step"]).second) << row.dump();
+    }
+}
+
+TEST_F(TrainerTest, OtherSettingsDoNotOverwriteATraining) {
+  TrainOptions o = options("taken");
+  o.interrupted = [] { return true; };
+  Trainer(o).run();
+  o.seed = 5;
+  EXPECT_NE(failure_of(o).find("training of other settings"), std::string::npos);
+}
+
+TEST_F(TrainerTest, ABrokenCheckpointIsNamedAndStays) {
+  TrainOptions o = options("broken");
+  o.interrupted = [] { return true; };
+  Trainer(o).run();
+  const fs::path path = folder_ / "broken" / "checkpoint.pt";
+  fs::resize_file(path, 1000);
+  EXPECT_NE(failure_of(o).find("no whole checkpoint"), std::string::npos);
+  EXPECT_EQ(fs::file_size(path), 1000U);
+}
+
+TEST_F(TrainerTest, BadOptionsAreErrors) {
+  const auto with = [&](const std::function<void(TrainOptions&)>& change) {
+    TrainOptions o = options("bad");
+    change(o);
+    return failure_of(o);
+  };
+  EXPECT_NE(with([](auto& o) { o.recipe = "huge"; }).find("'huge'"), std::string::npos);
+  EXPECT_NE(with([](auto& o) { o.scale = 0.0; }).find("scale"), std::string::npos);
+  EXPECT_NE(with([](auto& o) { o.device = "tpu"; }).find("'tpu'"), std::string::npos);
+  EXPECT_NE(with([](auto& o) { o.precision = "f8"; }).find("'f8'"), std::string::npos);
+  EXPECT_NE(with([](auto& o) { o.skip_to = "end"; }).find("'end'"), std::string::npos);
+  EXPECT_NE(with([](auto& o) { o.prune = "fastv"; }).find("fastv"), std::string::npos);
+  EXPECT_NE(with([](auto& o) { o.keep = {1.5}; }).find("1.5"), std::string::npos);
+  EXPECT_NE(with([](auto& o) { o.start_text = "x.gguf"; }).find("both files"), std::string::npos);
+  EXPECT_NE(with([](auto& o) { o.out_dir = "/proc/nothing/here"; }).find("/proc/nothing/here"),
+            std::string::npos);
+}
+
+TEST_F(TrainerTest, VariantsAndPruningTrain) {
+  for (const Variant variant : {Variant::Merge, Variant::Pool}) {
+    TrainOptions o = options(variant_name(variant));
+    o.variant = variant;
+    o.scale = 0.2;
+    EXPECT_TRUE(Trainer(o).run());
+  }
+  for (const char* method : {"random", "fastervlm", "pooling:window=2x2"}) {
+    TrainOptions o = options(std::string("prune_") + method[0]);
+    o.prune = method;
+    o.keep = {0.25};
+    o.scale = 0.2;
+    EXPECT_TRUE(Trainer(o).run()) << method;
+  }
+}
+
+TEST_F(TrainerTest, AnExportedModelIsAStart) {
+  TrainOptions o = options("first");
+  o.scale = 0.2;
+  Trainer first(o);
+  ASSERT_TRUE(first.run());
+  const ModelFiles files =
+      write_model(first.shape(), first.parameters(), FileType::F32, "m", (folder_ / "m").string());
+  TrainOptions next = options("next");
+  next.start_text = files.text;
+  next.start_mmproj = files.mmproj;
+  next.skip_to = "all";
+  next.scale = 0.2;
+  const Trainer second(next);
+  EXPECT_TRUE(torch::equal(first.parameters().at("blk.1.ffn_up.weight"),
+                           second.parameters().at("blk.1.ffn_up.weight")));
+  EXPECT_EQ(second.state().stage, 2);
+}
+
+}  // namespace
+}  // namespace winnow::train
