@@ -86,8 +86,10 @@ model-accuracy: setup
 	@mkdir -p build
 	@cmake --preset release -DWINNOW_BENCH=ON > build/bench.log 2>&1 || { cat build/bench.log; exit 1; }
 	@cmake --build --preset release -j $(JOBS) --target scenes_accuracy
-	@build/release/bin/scenes_accuracy models/winnow-text-f16.gguf models/winnow-mmproj-f16.gguf --n 1000 --blind \
-		none random@50% random@25% random@11% random@5% fastervlm@25%+position=original fastv@25%
+	@build/release/bin/scenes_accuracy models/winnow-text-f16.gguf models/winnow-mmproj-f16.gguf --n 1000 \
+		--blind --shuffled none random@50%+position=original random@25%+position=original \
+		random@11%+position=original random@5%+position=original fastervlm@25%+position=original \
+		fastv@25% window_fastv@25%
 
 lint:
 	@tools/setup.sh --dev

@@ -15,5 +15,6 @@ void add_bench(CLI::App& app, Action& action);
 void add_methods(CLI::App& app, Action& action);
 void add_inspect(CLI::App& app, Action& action);
 void add_synth(CLI::App& app, Action& action);
+void add_scenes(CLI::App& app, Action& action);
 
 }  // namespace winnow::cli
