@@ -45,6 +45,20 @@ TEST_F(ProgressTest, StepsAreCountedTogether) {
   EXPECT_EQ(seen_[0].done, 10);
 }
 
+TEST_F(ProgressTest, WorkOfAnEarlierRunCountsAsDoneButNotForTheTimeLeft) {
+  Progress progress("going on", 1000, 999);
+  progress.step();
+  ASSERT_EQ(seen_.size(), 1U);
+  EXPECT_EQ(seen_.back().done, 1000);
+  seen_.clear();
+  Progress far("going on", 1'000'000'000, 900'000'000);
+  while (seen_.empty()) far.step();
+  EXPECT_GT(seen_.back().done, 900'000'000);
+  // 0.1 s for a few steps, so the other 100 million take very long; counted with the earlier ones it would be
+  // 0.01 s.
+  EXPECT_GT(seen_.back().seconds_left, 0.05);
+}
+
 TEST(ProgressSinkTest, NothingHappensWithoutASink) {
   Progress progress("rows", 2);
   EXPECT_NO_THROW(progress.step(2));

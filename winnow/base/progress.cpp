@@ -19,8 +19,8 @@ double now_s() {
 
 void set_progress_sink(ProgressSink new_sink) { sink() = std::move(new_sink); }
 
-Progress::Progress(std::string_view what, int64_t total)
-    : what_(what), total_(total), start_s_(now_s()), last_s_(start_s_) {}
+Progress::Progress(std::string_view what, int64_t total, int64_t already)
+    : what_(what), total_(total), already_(already), done_(already), start_s_(now_s()), last_s_(start_s_) {}
 
 void Progress::step(int64_t n) {
   done_ += n;
@@ -28,8 +28,9 @@ void Progress::step(int64_t n) {
   const double now = now_s();
   if (done_ < total_ && now - last_s_ < 0.1) return;
   last_s_ = now;
+  const int64_t mine = done_ - already_;
   const double left =
-      done_ > 0 ? (now - start_s_) * static_cast<double>(total_ - done_) / static_cast<double>(done_) : -1.0;
+      mine > 0 ? (now - start_s_) * static_cast<double>(total_ - done_) / static_cast<double>(mine) : -1.0;
   sink()({what_, done_, total_, left});
 }
 

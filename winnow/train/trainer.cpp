@@ -23,6 +23,7 @@ using torch::Tensor;
 constexpr const char* kWhere = "train";
 constexpr double kDenseShare = 0.15;  // of the labels' loss while the whole model is trained
 constexpr int64_t kReportEvery = 20;
+constexpr double kNearCoordinate = 0.021;     // one bin of 0.02
 constexpr int32_t kValidationQuestions = 48;  // for each picture
 
 double now_s() {
@@ -295,6 +296,16 @@ void Trainer::log_validation(const Stage& stage, const Validation& validation) {
   append_curve(row.dump());
 }
 
+/// Equal tokens; of coordinates also the neighbouring bin, as the box is then nearly the same.
+Tensor Trainer::near(const Tensor& answered, const Tensor& truth) const {
+  Tensor value = torch::full({shape_.n_vocab}, -1.0F, torch::kFloat);
+  for (const auto& [token, coordinate] : vocabulary_.coordinates()) value[token] = coordinate;
+  value = value.to(answered.device());
+  const Tensor a = value.index_select(0, answered), b = value.index_select(0, truth);
+  const Tensor both = a.ge(0.0).logical_and(b.ge(0.0));
+  return answered.eq(truth).logical_or(both.logical_and((a - b).abs().le(kNearCoordinate)));
+}
+
 Validation Trainer::validate(int32_t n_samples) {
   Validation result;
   for (int32_t i = 0; i < scenes::kTasks; ++i) result.rows.push_back({static_cast<scenes::Task>(i)});
@@ -316,7 +327,7 @@ Validation Trainer::validate(int32_t n_samples) {
       to_device(batch);
       const Tensor visual = model.project(model.tower(pictures.patches, 1).features, 1);
       const Tensor logits = model.decode(decoder_input(model, batch, visual));
-      const Tensor equal = logits.argmax(1).eq(batch.targets).to(torch::kCPU, torch::kLong).contiguous();
+      const Tensor equal = near(logits.argmax(1), batch.targets).to(torch::kCPU, torch::kLong);
       const std::lock_guard lock(mutex);
       for (const AskedQuestion& question : batch.questions) {
         auto& row = result.rows[static_cast<std::size_t>(question.task)];
@@ -334,8 +345,7 @@ bool Trainer::run() {
     total += recipe_.stages[i].steps;
     if (static_cast<int64_t>(i) < state_.stage) done += recipe_.stages[i].steps;
   }
-  Progress progress("training", total);
-  if (done + state_.step > 0) progress.step(done + state_.step);
+  Progress progress("training", total, done + state_.step);
   for (; state_.stage < static_cast<int64_t>(recipe_.stages.size()); ++state_.stage, state_.step = 0) {
     const Stage& stage = recipe_.stages[static_cast<std::size_t>(state_.stage)];
     while (state_.step < stage.steps) {

@@ -35,8 +35,8 @@ struct TrainOptions {
   std::function<bool()> interrupted = [] { return false; };  ///< asked after each step
 };
 
-/// Share of answers that are right in every token, given the true beginning (greedy decoding then gives the
-/// same answer).
+/// Share of answers that are right in every token, given the true beginning; greedy decoding then gives the
+/// same answer. Coordinates may be one bin off.
 struct Validation {
   struct Row {
     scenes::Task task;
@@ -74,6 +74,7 @@ class Trainer {
   BatchRequest request_for(const Stage& stage, int32_t worker) const;
   torch::Tensor questions_loss(const Stage& stage, const Model& model, const BatchRequest& request) const;
   double keep_share() const;
+  torch::Tensor near(const torch::Tensor& answered, const torch::Tensor& truth) const;
   void log_step(const Stage& stage, const StepReport& report, double seconds);
   void log_validation(const Stage& stage, const Validation& validation);
   void save();
