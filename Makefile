@@ -6,7 +6,7 @@ MAKEFLAGS += --no-print-directory
 export GTEST_BRIEF = 1
 CTEST = ctest --output-on-failure --no-tests=error --timeout 600
 
-.PHONY: build test asan minimal demo bench accuracy model model-accuracy lint format clean setup setup-train
+.PHONY: build test asan minimal demo bench model model-accuracy lint format clean setup setup-train
 .DEFAULT_GOAL := build
 
 setup:
@@ -58,7 +58,7 @@ model: setup-train
 	@mkdir -p build
 	$(call compile,release,winnow_train_cli)
 	@build/release/bin/winnow-train --out build/model --name winnow
-	@cp build/model/winnow-*-f16.gguf models/
+	@cp build/model/winnow-*-f16.gguf build/model/curve.jsonl models/
 
 demo: build
 	@tools/demo.sh
@@ -69,17 +69,6 @@ bench: setup
 	@cmake --preset release -DWINNOW_BENCH=ON > build/bench.log 2>&1 || { cat build/bench.log; exit 1; }
 	@cmake --build --preset release -j $(JOBS)
 	@for program in build/release/bin/*_bench; do echo "== $$program"; $$program || exit 1; done
-
-# Accuracy of the built-in model on its 2,000 questions, unpruned and pruned (docs/performance.md); about 20 minutes.
-accuracy: setup
-	@mkdir -p build
-	@cmake --preset release -DWINNOW_BENCH=ON > build/bench.log 2>&1 || { cat build/bench.log; exit 1; }
-	@cmake --build --preset release -j $(JOBS) --target builtin_accuracy
-	@build/release/bin/builtin_accuracy models tests/data/interim none window_fastv@25% window_fastv:window=3x3@16 \
-		fastv@25% fastv@16 fastv_vis@25% balanced@25% random@25%+layer=2 random@16+layer=2 \
-		fastervlm@25% fastervlm@25%+position=original fastervlm@16+position=original \
-		random@25%+position=original random@16+position=original grid@25%+position=original \
-		pooling:window=2x2+position=original pooling:window=3x3+position=original
 
 # Accuracy of the built-in model on unseen scenes, unpruned and pruned (docs/model.md); about 10 minutes on two processors.
 model-accuracy: setup

@@ -218,7 +218,8 @@ void write_json(const Arguments& a, const std::vector<Scored>& all,
 void run(const Arguments& a) {
   const auto benchmarks = chosen_benchmarks(a.benchmarks);
   // Now rather than after the run.
-  WINNOW_CHECK(a.json.empty() || std::ofstream(a.json).good(), Io, kWhere, "{}: cannot be written", a.json);
+  WINNOW_CHECK(a.json.empty() || std::ofstream(a.json, std::ios::app).good(), Io, kWhere,
+               "{}: cannot be written", a.json);
   engine::ModelOptions options;
   options.text_path = a.text;
   options.mmproj_path = a.mmproj;

@@ -6,8 +6,8 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 winnow=build/release/bin/winnow
-image=${1:-models/examples/000.png}
-question=${2:-what is at 27 39?}
+image=${1:-models/examples/reading.png}
+question=${2:-What word is written in the image?}
 out=build/demo
 mkdir -p "$out"
 

@@ -119,6 +119,37 @@ TEST(Batch, APackedQuestionIsTheQuestionAlone) {
   }
 }
 
+TEST(Batch, ADescriptionStandsWhereThePictureWould) {
+  const BatchMaker maker(mini_shape(), vocabulary());
+  BatchRequest request = request_of(4, 8);
+  request.described = true;
+  const QuestionBatch batch = maker.questions(request);
+  EXPECT_EQ(batch.order.max().item<int64_t>() + 1, batch.ids.size(0));  // text alone
+  EXPECT_EQ(batch.ids.eq(3).sum().item<int64_t>(), 0);                  // <unk>
+  const QuestionBatch seen = maker.questions(request_of(4, 8));
+  ASSERT_FALSE(batch.questions.empty());
+  EXPECT_LT(batch.layout->groups[0].n_prefix, seen.layout->groups[0].n_prefix);
+}
+
+/// Two pictures of one object each offer no needle question: such a sample has nothing to learn from and must
+/// not break the training.
+TEST(Batch, ASampleWithoutQuestionsHasLossZero) {
+  const ModelShape shape = mini_shape();
+  const Parameters parameters = initial_parameters(shape, 3, vocabulary().coordinates());
+  const Parameters mine = leaves(parameters);
+  const Model model(shape, mine, false);
+  const BatchMaker maker(shape, vocabulary());
+  BatchRequest request = request_of(1, 8, 2);
+  while (!maker.questions(request).questions.empty()) ++request.first;
+  const PictureBatch pictures = maker.pictures(request);
+  const Tensor visual = model.project(model.tower(pictures.patches, 2).features, 2);
+  const QuestionBatch batch = maker.questions(request);
+  const Tensor loss = answer_loss(model.decode(decoder_input(model, batch, visual)), batch);
+  EXPECT_EQ(loss.item<double>(), 0.0);
+  loss.backward();
+  EXPECT_EQ(mine.at("blk.0.attn_q.weight").grad().abs().max().item<double>(), 0.0);
+}
+
 TEST(Batch, TargetsAreTheAnswersAndCoordinatesAreSpread) {
   const BatchMaker maker(mini_shape(), vocabulary());
   const QuestionBatch batch = maker.questions(request_of(8, 16));

@@ -65,16 +65,24 @@ TEST_P(ModelFilesTest, EngineHasTheSameLogits) {
   const Model model(shape_, parameters_, false);
   const PictureBatch pictures = maker.pictures(request);
   const QuestionBatch batch = maker.questions(request);
-  const Tensor visual = model.project(model.tower(pictures.patches, 1).features, 1);
+  const Model::TowerOut tower = model.tower(pictures.patches, 1, Model::TowerExtra::ClsAttention);
+  const Tensor visual = model.project(tower.features, 1);
   const Tensor logits = model.decode(decoder_input(model, batch, visual));
 
   Rng rng = scenes::scene_rng(request.split, request.seed, request.first * 16);
   const scenes::Scene scene = scenes::make_scene({}, rng);
   const engine::Image image{scenes::kSide, scenes::kSide, scenes::render(scene)};
-  const auto encoded = session.encode(image, engine::ImageFit::Pad, {});
+  const engine::TowerRequest request_cls{{{prune::Signal::ClsAttention}}};
+  const auto encoded = session.encode(image, engine::ImageFit::Pad, request_cls);
   ASSERT_EQ(static_cast<int64_t>(encoded.projected.size()), visual.numel());
   const Tensor of_engine = torch::from_blob(const_cast<float*>(encoded.projected.data()), visual.sizes());
   EXPECT_LE((of_engine - visual).abs().max().item<double>(), 1e-3);
+
+  ASSERT_EQ(encoded.signals.size(), 1U);
+  if (GetParam() == Variant::None) {  // the variants' signals are means over groups
+    const Tensor attention = torch::tensor(encoded.signals[0].values).view(tower.cls_attention.sizes());
+    EXPECT_LE((attention - tower.cls_attention).abs().max().item<double>(), 1e-4);
+  }
 
   const auto form = engine::choose_template("", loaded->text_file(), loaded->tokenizer());
   for (const AskedQuestion& question : batch.questions) {

@@ -4,6 +4,8 @@
 
 #include <cmath>
 
+#include "winnow/base/error.h"
+
 namespace winnow::train {
 namespace {
 
@@ -85,6 +87,34 @@ TEST(Optimizer, WorkersAreAveragedAndPartsWithoutRateStandStill) {
   EXPECT_TRUE(torch::equal(a.at("matrix"), b.at("matrix")));
   EXPECT_TRUE(torch::equal(a.at("vector"), b.at("vector")));
   EXPECT_TRUE(torch::equal(a.at("tower"), torch::ones({3})));
+}
+
+TEST(Optimizer, DecayShrinksAndClippingScales) {
+  Workers workers(1);
+  Optimizer optimizer(two_specs());
+  Parameters parameters = start();
+  const auto zero = with_gradients(parameters, {0.0});
+  optimizer.step(parameters, zero, {{{Part::Decoder, 0.1}}, 0.5, 1.0}, workers);
+  EXPECT_NEAR(parameters.at("matrix")[0][0].item<double>(), 1.0 - 0.1 * 0.5, 1e-6);
+  EXPECT_NEAR(parameters.at("vector")[1].item<double>(), 2.0, 1e-6);  // vectors do not decay
+
+  Optimizer clipped(two_specs());
+  Parameters b = start();
+  const double norm =
+      clipped.step(b, with_gradients(b, {100.0}), {{{Part::Decoder, 0.01}}, 0.0, 1.0}, workers);
+  const double first = clipped.state().at("vector.first").norm().item<double>();
+  EXPECT_NEAR(first, 0.1 * std::sqrt(1.5 * 1.5 + 0.5 * 0.5 + 0.5 * 0.5) * 100.0 / norm, 1e-5);
+}
+
+TEST(Optimizer, AGradientThatIsNoNumberChangesNothing) {
+  Workers workers(1);
+  Optimizer optimizer(two_specs());
+  Parameters parameters = start();
+  auto gradients = with_gradients(parameters, {1.0});
+  gradients[0].at("vector").mutable_grad()[1] = std::nan("");
+  EXPECT_THROW(optimizer.step(parameters, gradients, {{{Part::Decoder, 0.01}}, 0.02, 1.0}, workers), Error);
+  EXPECT_TRUE(torch::equal(parameters.at("matrix"), start().at("matrix")));
+  EXPECT_TRUE(torch::equal(parameters.at("vector"), start().at("vector")));
 }
 
 TEST(Workers, FailureOfOneReachesTheCallerAndTheyGoOn) {

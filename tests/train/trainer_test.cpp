@@ -63,9 +63,11 @@ TEST_F(TrainerTest, LossFallsInEveryStage) {
   std::map<std::string, std::vector<double>> losses;
   for (const auto& row : curve("falls"))
     if (row.contains("loss")) losses[row["stage"]].push_back(row["loss"]);
-  ASSERT_EQ(losses.size(), 3U);
+  ASSERT_EQ(losses.size(), 4U);
   EXPECT_LT(losses["tower"].back(), 0.75 * losses["tower"].front());
-  EXPECT_LT(losses["all"].back(), 0.85 * losses["decoder"].front());
+  EXPECT_LT(losses["text"].back(), losses["text"].front());
+  EXPECT_LT(losses["decoder"].back(), losses["decoder"].front());
+  EXPECT_LT(losses["all"].back(), 0.85 * losses["text"].front());
   const Validation validation = trainer.validate(2);
   int64_t n = 0;
   for (const auto& row : validation.rows) n += row.n;
@@ -75,9 +77,10 @@ TEST_F(TrainerTest, LossFallsInEveryStage) {
 TEST_F(TrainerTest, AnInterruptedTrainingGoesOnExactly) {
   Trainer whole(options("whole"));
   ASSERT_TRUE(whole.run());
-  // Three stops: inside the first stage, at a checkpoint, inside the last stage.
+  // Three stops, at the steps 7, 20 and 68 of 80: inside the tower's stage, at a checkpoint, in the last
+  // stage.
   int32_t n_stops = 0;
-  for (const int32_t stop_after : {7, 13, 30, 1000}) {
+  for (const int32_t stop_after : {7, 13, 48, 1000}) {
     TrainOptions o = options("parts");
     int32_t steps = 0;
     o.interrupted = [&] { return ++steps >= stop_after; };
@@ -95,7 +98,7 @@ TEST_F(TrainerTest, AnInterruptedTrainingGoesOnExactly) {
     if (row.contains("loss")) {
       EXPECT_TRUE(seen.emplace(row["stage_idx"], row["step"]).second) << row.dump();
     }
-  EXPECT_EQ(seen.size(), 4U);  // steps 20 and 30 of the tower, the last ones of the others
+  EXPECT_EQ(seen.size(), 5U);  // steps 20 and 30 of the tower, the last ones of the others
 }
 
 TEST_F(TrainerTest, RowsBehindTheLastCheckpointAreWrittenOnce) {
@@ -121,8 +124,17 @@ TEST_F(TrainerTest, OtherSettingsDoNotOverwriteATraining) {
   TrainOptions o = options("taken");
   o.interrupted = [] { return true; };
   Trainer(o).run();
-  o.seed = 5;
-  EXPECT_NE(failure_of(o).find("training of other settings"), std::string::npos);
+  const auto other = [&](const std::function<void(TrainOptions&)>& change) {
+    TrainOptions changed = o;
+    change(changed);
+    return failure_of(changed);
+  };
+  constexpr const char* kMessage = "training of other settings";
+  EXPECT_NE(other([](auto& c) { c.seed = 5; }).find(kMessage), std::string::npos);
+  EXPECT_NE(other([](auto& c) { c.variant = Variant::Merge; }).find(kMessage), std::string::npos);
+  EXPECT_NE(other([](auto& c) { c.recipe = "default"; }).find(kMessage), std::string::npos);
+  EXPECT_NE(other([](auto& c) { c.precision = "bf16"; }).find(kMessage), std::string::npos);
+  EXPECT_EQ(other([](auto& c) { c.precision = "auto"; }), "");
 }
 
 TEST_F(TrainerTest, ABrokenCheckpointIsNamedAndStays) {
@@ -142,6 +154,7 @@ TEST_F(TrainerTest, BadOptionsAreErrors) {
     return failure_of(o);
   };
   EXPECT_NE(with([](auto& o) { o.recipe = "huge"; }).find("'huge'"), std::string::npos);
+  EXPECT_NE(with([](auto& o) { o.workers = 3; }).find("workers, got 3"), std::string::npos);
   EXPECT_NE(with([](auto& o) { o.scale = 0.0; }).find("scale"), std::string::npos);
   EXPECT_NE(with([](auto& o) { o.device = "tpu"; }).find("'tpu'"), std::string::npos);
   EXPECT_NE(with([](auto& o) { o.precision = "f8"; }).find("'f8'"), std::string::npos);
@@ -184,7 +197,7 @@ TEST_F(TrainerTest, AnExportedModelIsAStart) {
   const Trainer second(next);
   EXPECT_TRUE(torch::equal(first.parameters().at("blk.1.ffn_up.weight"),
                            second.parameters().at("blk.1.ffn_up.weight")));
-  EXPECT_EQ(second.state().stage, 2);
+  EXPECT_EQ(second.state().stage, 3);
 }
 
 }  // namespace

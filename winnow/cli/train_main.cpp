@@ -29,7 +29,8 @@ struct Arguments {
 void add_options(CLI::App& app, Arguments& a) {
   app.add_option("-o,--out", a.train.out_dir, "Folder of the training: checkpoint, curve, finished model")
       ->required();
-  app.add_option("--recipe", a.train.recipe, "default or mini")->capture_default_str();
+  app.add_option("--recipe", a.train.recipe, "default, text (a stage on words before the pictures) or mini")
+      ->capture_default_str();
   app.add_option("--variant", a.variant, "How the projector makes tokens fewer: none, merge, pool")
       ->capture_default_str();
   app.add_option("--prune", a.train.prune, "Drop visual tokens while training, by METHOD[:param=value,...]");
@@ -45,7 +46,7 @@ void add_options(CLI::App& app, Arguments& a) {
   app.add_option("--scale", a.train.scale, "Of the number of steps")->capture_default_str();
   app.add_option("--start-text", a.train.start_text, "Begin with this model's weights (text GGUF)");
   app.add_option("--start-mmproj", a.train.start_mmproj, "Begin with this model's weights (mmproj GGUF)");
-  app.add_option("--skip-to", a.train.skip_to, "Begin with this stage: tower, decoder, all");
+  app.add_option("--skip-to", a.train.skip_to, "Begin with this stage: tower, text, decoder, all");
   app.add_option("--name", a.name, "Begins the finished files' names")->capture_default_str();
   app.add_flag("-q,--quiet", a.quiet, "No progress on stderr");
 }

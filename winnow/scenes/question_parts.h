@@ -77,6 +77,8 @@ std::string joined(std::initializer_list<std::string_view> parts);
 /// "a star", "an arrow".
 std::string with_article(std::string_view noun);
 std::string name_of(Pair pair);
+/// "[0.12, 0.34, 0.56, 0.78]": x0 y0 x1 y1 as fractions of the side, in steps of 0.02.
+std::string box_text(const Box& box);
 /// "circles", "crosses".
 std::string plural_of(Shape shape);
 

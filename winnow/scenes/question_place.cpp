@@ -34,11 +34,6 @@ std::string point_text(int32_t x_bin, int32_t y_bin) {
   return joined({"[", coordinate(x_bin), ", ", coordinate(y_bin), "]"});
 }
 
-std::string box_text(const Box& box) {
-  return joined({"[", coordinate(bin_of(box.x0)), ", ", coordinate(bin_of(box.y0)), ", ",
-                 coordinate(bin_of(box.x1)), ", ", coordinate(bin_of(box.y1)), "]"});
-}
-
 /// Distance in the direction that is farther away; 0 inside.
 float distance(const Box& box, float x, float y) {
   return std::max({box.x0 - x, x - box.x1, box.y0 - y, y - box.y1, 0.0F});
@@ -68,6 +63,11 @@ std::array<float, 2> point_in(const Box& box, float reach, Rng& rng) {
 }
 
 }  // namespace
+
+std::string box_text(const Box& box) {
+  return joined({"[", coordinate(bin_of(box.x0)), ", ", coordinate(bin_of(box.y0)), ", ",
+                 coordinate(bin_of(box.x1)), ", ", coordinate(bin_of(box.y1)), "]"});
+}
 
 std::optional<Question> ask_relation(const Asking& asking) {
   const bool yes = chance(asking.rng, 0.5);

@@ -5,6 +5,7 @@
 #include <set>
 
 #include "winnow/base/error.h"
+#include "winnow/scenes/description.h"
 #include "winnow/train/picture_labels.h"
 
 namespace winnow::train {
@@ -102,6 +103,7 @@ std::string as_asked(const scenes::Question& question, Rng& rng) {
 /// One prompt with its questions, as token ids.
 struct Sample {
   std::vector<scenes::Scene> scenes;
+  std::vector<int32_t> description;  ///< instead of pictures, if not empty
   struct Turn {
     Task task;
     std::string text;
@@ -182,6 +184,10 @@ class Packer {
     prefix_text({vocabulary_.bos()}, start, position);
     if (sample.with_system) prefix_text(system_, start, position);
     prefix_text(user_, start, position);
+    if (!sample.description.empty()) {
+      prefix_text(sample.description, start, position);
+      return position;
+    }
     for (std::size_t picture = 0; picture < sample.scenes.size(); ++picture) {
       if (picture > 0) prefix_text(newline_, start, position);
       const prune::Plan& plan = plans_.empty() ? everything_ : plans_[n_pictures_];
@@ -303,6 +309,7 @@ QuestionBatch BatchMaker::questions(const BatchRequest& request, std::span<const
     Rng rng(0);
     sample.scenes = draw_scenes(request, s, rng);
     sample.with_system = !request.plain && rng.uniform() < kOtherFormShare;
+    if (request.described) sample.description = vocabulary_.tokenize(scenes::describe(sample.scenes[0], rng));
     ask_all(sample, request, vocabulary_, rng);
     packer.add(sample);
   }

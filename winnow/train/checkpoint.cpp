@@ -4,13 +4,13 @@
 #include <fmt/ranges.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <array>
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
 #include <exception>
 #include <filesystem>
-#include <fstream>
-#include <iterator>
 #include <nlohmann/json.hpp>
 #include <vector>
 
@@ -40,16 +40,26 @@ Parameters part_of(const c10::IValue& dict, const std::string& prefix) {
   return out;
 }
 
-void check_weights(const std::string& path, const Checkpoint& checkpoint, const ModelShape& shape) {
-  for (const ParameterSpec& spec : parameter_specs(shape)) {
-    const auto found = checkpoint.parameters.find(spec.name);
-    WINNOW_CHECK(found != checkpoint.parameters.end(), Corrupt, kWhere, "{}: weight '{}' is missing", path,
-                 spec.name);
-    const auto sizes = found->second.sizes();
-    WINNOW_CHECK(std::equal(sizes.begin(), sizes.end(), spec.shape.begin(), spec.shape.end()), Corrupt,
-                 kWhere, "{}: weight '{}', got shape [{}], expected [{}]", path, spec.name,
-                 fmt::join(sizes.begin(), sizes.end(), ", "), fmt::join(spec.shape, ", "));
-  }
+void check_shape(const std::string& path, const std::string& name, const torch::Tensor& value,
+                 const std::vector<int64_t>& shape) {
+  const auto sizes = value.sizes();
+  WINNOW_CHECK(std::equal(sizes.begin(), sizes.end(), shape.begin(), shape.end()), Corrupt, kWhere,
+               "{}: '{}', got shape [{}], expected [{}]", path, name,
+               fmt::join(sizes.begin(), sizes.end(), ", "), fmt::join(shape, ", "));
+}
+
+std::vector<char> read_bytes(const std::string& path) {
+  std::FILE* file = std::fopen(path.c_str(), "rb");
+  WINNOW_CHECK(file != nullptr, NotFound, kWhere, "{}: cannot be read: {}", path, std::strerror(errno));
+  std::vector<char> bytes;
+  std::array<char, 1 << 16> part;
+  std::size_t n = 0;
+  while ((n = std::fread(part.data(), 1, part.size(), file)) > 0)
+    bytes.insert(bytes.end(), part.data(), part.data() + n);
+  const bool failed = std::ferror(file) != 0;
+  std::fclose(file);
+  WINNOW_CHECK(!failed, Io, kWhere, "{}: cannot be read", path);
+  return bytes;
 }
 
 }  // namespace
@@ -87,10 +97,22 @@ void write_checkpoint(const std::string& path, const Checkpoint& c) {
   write_atomically(path, bytes.data(), bytes.size());
 }
 
-Checkpoint read_checkpoint(const std::string& path, const ModelShape& shape) {
-  std::ifstream file(path, std::ios::binary);
-  WINNOW_CHECK(file.good(), NotFound, kWhere, "{}: cannot be read", path);
-  const std::vector<char> bytes((std::istreambuf_iterator<char>(file)), std::istreambuf_iterator<char>());
+void check_weights(const std::string& path, const Checkpoint& checkpoint, const ModelShape& shape) {
+  for (const ParameterSpec& spec : parameter_specs(shape)) {
+    const auto found = checkpoint.parameters.find(spec.name);
+    WINNOW_CHECK(found != checkpoint.parameters.end(), Corrupt, kWhere, "{}: weight '{}' is missing", path,
+                 spec.name);
+    check_shape(path, spec.name, found->second, spec.shape);
+    for (const char* moment : {".first", ".second"}) {
+      const auto of_weight = checkpoint.moments.find(spec.name + moment);
+      if (of_weight != checkpoint.moments.end())
+        check_shape(path, of_weight->first, of_weight->second, spec.shape);
+    }
+  }
+}
+
+Checkpoint read_checkpoint(const std::string& path) {
+  const std::vector<char> bytes = read_bytes(path);
   Checkpoint c;
   try {
     const auto parts = torch::pickle_load(bytes).toTuple();
@@ -107,7 +129,6 @@ Checkpoint read_checkpoint(const std::string& path, const ModelShape& shape) {
   } catch (const std::exception&) {  // LibTorch's message is a page long and names its own sources
     fail(ErrorCode::Corrupt, kWhere, "{}: {} bytes that are no whole checkpoint", path, bytes.size());
   }
-  check_weights(path, c, shape);
   return c;
 }
 

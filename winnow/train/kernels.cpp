@@ -7,8 +7,6 @@
 namespace winnow::train::kernels {
 namespace {
 
-constexpr int64_t kMaxOwn = 512;  // rows of the longest question
-
 /// exp for x <= 88: range reduction by ln 2 and a polynomial (Cephes expf), written so that loops vectorise.
 inline float fast_exp(float x) {
   x = std::max(x, -87.0F);

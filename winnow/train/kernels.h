@@ -29,6 +29,8 @@ struct RopeShape {
 };
 void rope(const float* x, const float* cos, const float* sin, const RopeShape& shape, float sign, float* y);
 
+constexpr int64_t kMaxOwn = 512;  ///< rows of the longest question, at most
+
 /// One query row of packed attention: it sees `limit` of the prefix's `n_prefix` keys and n_own rows of its
 /// own question. scores holds the prefix' raw products on entry and the probabilities on return (0 beyond
 /// limit); own gets the probabilities of the question's rows. ld: distance of two rows of k.

@@ -1,5 +1,7 @@
 #include "winnow/train/losses.h"
 
+#include <algorithm>
+
 namespace winnow::train {
 namespace {
 
@@ -80,7 +82,9 @@ DecoderInput decoder_input(const Model& model, const QuestionBatch& batch, const
 }
 
 Tensor answer_loss(const Tensor& logits, const QuestionBatch& batch) {
-  return -(torch::log_softmax(logits, 1) * batch.soft).sum() / static_cast<double>(logits.size(0));
+  // Scenes of one object each offer no needle question: nothing to learn from such a sample.
+  const auto n = static_cast<double>(std::max<int64_t>(1, logits.size(0)));
+  return -(torch::log_softmax(logits, 1) * batch.soft).sum() / n;
 }
 
 }  // namespace winnow::train

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "winnow/base/error.h"
 #include "winnow/train/kernels.h"
 
 namespace winnow::train {
@@ -232,6 +233,8 @@ struct PackedAttention : Function<PackedAttention> {
 Tensor packed_attention(const Tensor& q, const Tensor& k, const Tensor& v, const LayoutPtr& layout,
                         int64_t n_head) {
   if (!kernels_serve(q)) return plain_attention(q, k, v, *layout, n_head);
+  WINNOW_ASSERT(layout->n_own.empty() ||
+                *std::max_element(layout->n_own.begin(), layout->n_own.end()) <= kernels::kMaxOwn);
   auto saved = c10::make_intrusive<Saved>();
   saved->layout = layout;
   saved->n_head = n_head;

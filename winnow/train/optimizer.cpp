@@ -5,6 +5,8 @@
 #include <cmath>
 #include <utility>
 
+#include "winnow/base/error.h"
+
 namespace winnow::train {
 namespace {
 
@@ -87,6 +89,8 @@ double Optimizer::step(Parameters& parameters, const std::vector<Parameters>& le
   double square = 0.0;
   for (const double s : squares) square += s;
   const double norm = std::sqrt(square);
+  WINNOW_CHECK(std::isfinite(norm), Internal, "train.optimizer",
+               "the gradient is not a number; the weights are as they were before the step");
   const double factor = std::min(1.0, rates.clip_norm / (norm + 1e-12));
   share([&](std::size_t i) {
     const ParameterSpec& spec = *work[i].first;

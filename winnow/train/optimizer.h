@@ -26,7 +26,7 @@ class Optimizer {
   explicit Optimizer(std::vector<ParameterSpec> specs);
 
   /// gradients: one map for each worker, averaged here; parameters change in place. Returns the gradient's
-  /// norm.
+  /// norm. Throws Internal, with nothing changed, when it is not finite.
   double step(Parameters& parameters, const std::vector<Parameters>& leaves, const StepRates& rates,
               Workers& workers);
 

@@ -28,9 +28,16 @@ Recipe recipe_named(const std::string& name) {
                        {"decoder", Task::Questions, 1600, 16, 0.0, 0},
                        {"all", Task::Questions, 3600, 16, 0.3, 12}}};
   }
+  if (name == "text") {
+    Recipe recipe = recipe_named("default");
+    recipe.name = name;
+    recipe.stages.insert(recipe.stages.begin() + 1, {"text", Task::Descriptions, 800, 16, 0.0, 0});
+    return recipe;
+  }
   if (name == "mini") {
     return {.name = name,
             .stages = {{"tower", Task::Pictures, 30, 8, 1.0, 0},
+                       {"text", Task::Descriptions, 10, 4, 0.0, 0},
                        {"decoder", Task::Questions, 20, 4, 0.0, 0},
                        {"all", Task::Questions, 20, 4, 0.3, 4}},
             .n_questions = 8,
@@ -38,7 +45,7 @@ Recipe recipe_named(const std::string& name) {
             .checkpoint_every = 10,
             .validation_samples = 2};
   }
-  fail(ErrorCode::InvalidArgument, "train.recipe", "unknown recipe, got '{}', expected 'default' or 'mini'",
+  fail(ErrorCode::InvalidArgument, "train.recipe", "unknown recipe, got '{}', expected default, text or mini",
        name);
 }
 
@@ -68,7 +75,7 @@ StepRates rates_at(const Recipe& recipe, int64_t stage_idx, int64_t step) {
   }
   int64_t before = 0, total = 0;
   for (std::size_t i = 0; i < recipe.stages.size(); ++i) {
-    if (recipe.stages[i].task != stage.task) continue;
+    if (recipe.stages[i].task == Stage::Task::Pictures) continue;
     if (static_cast<int64_t>(i) < stage_idx) before += recipe.stages[i].steps;
     total += recipe.stages[i].steps;
   }

@@ -11,7 +11,7 @@ namespace winnow::train {
 
 /// One part of a training: what it teaches, how long.
 struct Stage {
-  enum class Task { Pictures, Questions };
+  enum class Task { Pictures, Descriptions, Questions };
   std::string name;
   Task task = Task::Questions;
   int64_t steps = 0;
@@ -31,7 +31,8 @@ struct Recipe {
   int32_t validation_samples = 64;
 };
 
-/// "default": the built-in model. "mini": a toy of the same code that runs in two minutes, for tests.
+/// "default": the built-in model. "text": the same with a stage before the pictures in which the decoder
+/// answers from descriptions in words. "mini": a toy of the same code that runs in two minutes, for tests.
 /// Throws InvalidArgument.
 Recipe recipe_named(const std::string& name);
 /// The shape that goes with it.

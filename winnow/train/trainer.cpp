@@ -30,21 +30,39 @@ double now_s() {
   return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
 }
 
-int32_t worker_count(const TrainOptions& options, const torch::Device& device) {
+/// Every worker draws the same number of samples, so the workers must divide each stage's.
+int32_t worker_count(const TrainOptions& options, const Recipe& recipe, const torch::Device& device) {
   if (!device.is_cpu()) return 1;
-  return options.workers > 0 ? options.workers
-                             : static_cast<int32_t>(std::max(1U, std::thread::hardware_concurrency()));
+  const auto divides = [&](int32_t n) {
+    return std::all_of(recipe.stages.begin(), recipe.stages.end(),
+                       [&](const Stage& stage) { return stage.samples % n == 0; });
+  };
+  if (options.workers > 0) {
+    WINNOW_CHECK(divides(options.workers), InvalidArgument, kWhere,
+                 "workers, got {}, expected a divisor of every stage's samples (the recipe '{}')",
+                 options.workers, recipe.name);
+    return options.workers;
+  }
+  auto n = static_cast<int32_t>(std::max(1U, std::thread::hardware_concurrency()));
+  while (!divides(n)) --n;
+  return n;
 }
 
-/// What must be equal for a training to go on.
-std::string settings_of(const TrainOptions& o, const ModelShape& s, int32_t workers) {
+/// What must be equal for a training to go on, and its length.
+std::string settings_of(const TrainOptions& o, const ModelShape& s, int32_t workers, bool bf16) {
   nlohmann::json j = {{"recipe", o.recipe},   {"variant", variant_name(o.variant)},
                       {"seed", o.seed},       {"scale", o.scale},
                       {"workers", workers},   {"n_vocab", s.n_vocab},
                       {"n_embd", s.n_embd},   {"n_layer", s.n_layer},
-                      {"skip_to", o.skip_to}, {"tower_embd", s.tower_embd}};
+                      {"skip_to", o.skip_to}, {"tower_embd", s.tower_embd},
+                      {"bf16", bf16}};
   if (!o.prune.empty()) j.update({{"prune", o.prune}, {"keep", o.keep}});
   return j.dump();
+}
+
+bool was_bf16(const std::string& settings) {
+  const auto j = nlohmann::json::parse(settings, nullptr, false);
+  return j.is_object() && j.contains("bf16") && j["bf16"] == true;
 }
 
 /// The length may change on the way: the rates then follow the course of the new one.
@@ -80,58 +98,77 @@ Trainer::Trainer(const TrainOptions& options)
     : options_(options),
       recipe_(scaled(recipe_named(options.recipe), options.scale)),
       shape_(shape_named(options.recipe)) {
+  check_options();
   shape_.n_vocab = vocabulary_.size();
-  if (!options.prune.empty()) {
-    prune_ = prune::parse_method(options.prune);
-    check_trainable(*prune_);
-    WINNOW_CHECK(options.variant == Variant::None, InvalidArgument, kWhere,
-                 "pruning while training, got it with the variant '{}', expected 'none'",
-                 variant_name(options.variant));
-  }
-  WINNOW_CHECK(!options.keep.empty(), InvalidArgument, kWhere, "keep, got no share, expected at least one");
-  for (const double share : options.keep)
-    WINNOW_CHECK(share > 0.0 && share <= 1.0, InvalidArgument, kWhere,
-                 "keep, got {}, expected above 0, at most 1", share);
   if (options.variant == Variant::Merge) shape_.merge = 2;
   if (options.variant == Variant::Pool) shape_.pool = 2;
   device_ = parse_device(options.device);
-  bf16_ = use_bf16(options.precision, device_);
-  const int32_t n_workers = worker_count(options, device_);
   maker_ = std::make_unique<BatchMaker>(shape_, vocabulary_);
-  workers_ = std::make_unique<Workers>(n_workers);
+  workers_ = std::make_unique<Workers>(worker_count(options, recipe_, device_));
   optimizer_ = std::make_unique<Optimizer>(parameter_specs(shape_));
-  state_.settings = settings_of(options_, shape_, n_workers);
   open_folder();
   for (auto& [name, value] : state_.parameters) value = value.to(device_);
   for (auto& [name, value] : state_.moments)
     if (name.size() < 6 || name.substr(name.size() - 6) != ".steps") value = value.to(device_);
   optimizer_->state() = state_.moments;
-  for (int32_t i = 0; i < n_workers; ++i) leaves_.push_back(leaves(state_.parameters));
+  for (int32_t i = 0; i < workers_->n(); ++i) leaves_.push_back(leaves(state_.parameters));
 }
 
-std::string Trainer::checkpoint_path() const {
-  return (std::filesystem::path(options_.out_dir) / "checkpoint.pt").string();
+void Trainer::check_options() {
+  if (!options_.prune.empty()) {
+    prune_ = prune::parse_method(options_.prune);
+    check_trainable(*prune_);
+    WINNOW_CHECK(options_.variant == Variant::None, InvalidArgument, kWhere,
+                 "pruning while training, got it with the variant '{}', expected 'none'",
+                 variant_name(options_.variant));
+  }
+  WINNOW_CHECK(!options_.keep.empty(), InvalidArgument, kWhere, "keep, got no share, expected at least one");
+  for (const double share : options_.keep)
+    WINNOW_CHECK(share > 0.0 && share <= 1.0, InvalidArgument, kWhere,
+                 "keep, got {}, expected above 0, at most 1", share);
+  WINNOW_CHECK(options_.start_text.empty() == options_.start_mmproj.empty(), InvalidArgument, kWhere,
+               "a start needs both files, got text '{}' and mmproj '{}'", options_.start_text,
+               options_.start_mmproj);
 }
+
+std::string Trainer::file_in_folder(const char* name) const {
+  return (std::filesystem::path(options_.out_dir) / name).string();
+}
+std::string Trainer::checkpoint_path() const { return file_in_folder("checkpoint.pt"); }
 
 void Trainer::open_folder() {
   std::error_code error;
   std::filesystem::create_directories(options_.out_dir, error);
   WINNOW_CHECK(!error, Io, kWhere, "cannot make the folder {}: {}", options_.out_dir, error.message());
-  if (std::filesystem::exists(checkpoint_path())) {
-    Checkpoint loaded = read_checkpoint(checkpoint_path(), shape_);
-    WINNOW_CHECK(same_but_for_length(loaded.settings, state_.settings), InvalidArgument, kWhere,
-                 "{} holds a training of other settings, got {}, expected {}; give another folder",
-                 options_.out_dir, loaded.settings, state_.settings);
-    loaded.settings = state_.settings;
-    state_ = std::move(loaded);
-    drop_later_curve_rows();
-    log(LogLevel::Info, "going on with stage {} at step {}", state_.stage, state_.step);
-    return;
+  const bool going_on = std::filesystem::exists(checkpoint_path(), error);
+  WINNOW_CHECK(!error, Io, kWhere, "{}: cannot be looked at: {}", checkpoint_path(), error.message());
+  if (going_on) {
+    go_on();
+  } else {
+    begin();
   }
+}
+
+void Trainer::go_on() {
+  Checkpoint loaded = read_checkpoint(checkpoint_path());
+  // A trial of both precisions may come out otherwise on a busy machine.
+  bf16_ = options_.precision == "auto" ? was_bf16(loaded.settings) : use_bf16(options_.precision, device_);
+  state_.settings = settings_of(options_, shape_, workers_->n(), bf16_);
+  WINNOW_CHECK(same_but_for_length(loaded.settings, state_.settings), InvalidArgument, kWhere,
+               "{} holds a training of other settings, got {}, expected {}; give another folder",
+               options_.out_dir, loaded.settings, state_.settings);
+  check_weights(checkpoint_path(), loaded, shape_);
+  loaded.settings = state_.settings;
+  state_ = std::move(loaded);
+  drop_later_curve_rows();
+  log(LogLevel::Info, "going on with stage {} at step {}{}", state_.stage, state_.step,
+      options_.start_text.empty() ? "" : "; the start files are not read again");
+}
+
+void Trainer::begin() {
+  bf16_ = use_bf16(options_.precision, device_);
+  state_.settings = settings_of(options_, shape_, workers_->n(), bf16_);
   state_.parameters = initial_parameters(shape_, options_.seed, vocabulary_.coordinates());
-  WINNOW_CHECK(options_.start_text.empty() == options_.start_mmproj.empty(), InvalidArgument, kWhere,
-               "a start needs both files, got text '{}' and mmproj '{}'", options_.start_text,
-               options_.start_mmproj);
   if (!options_.start_text.empty())
     read_model({options_.start_text, options_.start_mmproj}, shape_, state_.parameters);
   if (!options_.skip_to.empty()) {
@@ -146,20 +183,26 @@ void Trainer::open_folder() {
 
 /// A kill between a report and the next checkpoint leaves rows that will be written again.
 void Trainer::drop_later_curve_rows() {
-  const std::string path = (std::filesystem::path(options_.out_dir) / "curve.jsonl").string();
+  const std::string path = file_in_folder("curve.jsonl");
+  if (!std::filesystem::exists(path)) return;
   std::ifstream file(path);
   std::string kept;
+  bool all = true;
   for (std::string line; std::getline(file, line);) {
-    const auto row = nlohmann::json::parse(line, nullptr, false);
-    if (row.is_discarded()) continue;  // half a line
-    const auto stage = row.value("stage_idx", int64_t{0}), step = row.value("step", int64_t{0});
-    if (stage < state_.stage || (stage == state_.stage && step <= state_.step)) kept += line + "\n";
+    const auto row = nlohmann::json::parse(line, nullptr, false);  // a killed run may leave half a line
+    const bool whole = row.is_object() && row.contains("stage_idx") && row["stage_idx"].is_number_integer() &&
+                       row.contains("step") && row["step"].is_number_integer();
+    const bool earlier = whole && std::pair<int64_t, int64_t>(row["stage_idx"], row["step"]) <=
+                                      std::pair<int64_t, int64_t>(state_.stage, state_.step);
+    if (earlier) kept += line + "\n";
+    all = all && earlier;
   }
-  write_atomically(path, kept.data(), kept.size());
+  WINNOW_CHECK(file.eof() && !file.bad(), Io, kWhere, "{}: cannot be read", path);
+  if (!all) write_atomically(path, kept.data(), kept.size());
 }
 
 void Trainer::append_curve(const std::string& row) {
-  const std::string path = (std::filesystem::path(options_.out_dir) / "curve.jsonl").string();
+  const std::string path = file_in_folder("curve.jsonl");
   std::ofstream file(path, std::ios::app);
   file << row << '\n' << std::flush;
   WINNOW_CHECK(file.good(), Io, kWhere, "{}: cannot be written (the training's checkpoint is whole)", path);
@@ -178,13 +221,14 @@ BatchRequest Trainer::request_for(const Stage& stage, int32_t worker) const {
   request.seed = options_.seed;
   const int32_t n_workers = workers_->n();
   const int32_t per_worker = std::max(1, stage.samples / n_workers);
-  // Stages draw from their own ranges of the training split.
+  // Beyond 2^42 pictures scene_rng goes on as if with another seed, so each stage has pictures of its own.
   const uint64_t stage_base = static_cast<uint64_t>(state_.stage) << 40U;
   request.first = stage_base +
                   static_cast<uint64_t>(state_.step) * static_cast<uint64_t>(per_worker * n_workers) +
                   static_cast<uint64_t>(worker * per_worker);
   request.n_samples = per_worker;
   request.n_questions = recipe_.n_questions;
+  request.described = stage.task == Stage::Task::Descriptions;
   const int64_t every = stage.needle_every;
   if (every > 0 && state_.step % every == every - 1) {
     request.n_pictures = static_cast<int32_t>(2 + state_.step / every % 3);
@@ -210,6 +254,13 @@ double Trainer::keep_share() const {
   return options_.keep[Rng(options_.seed, static_cast<uint64_t>(state_.step)).below(options_.keep.size())];
 }
 
+Tensor Trainer::descriptions_loss(const Model& model, const BatchRequest& request) const {
+  QuestionBatch batch = maker_->questions(request);
+  to_device(batch);
+  const Tensor no_picture = torch::zeros({0, shape_.n_embd}, torch::TensorOptions(device_));
+  return answer_loss(model.decode(decoder_input(model, batch, no_picture)), batch);
+}
+
 Tensor Trainer::questions_loss(const Stage& stage, const Model& model, const BatchRequest& request) const {
   PictureBatch pictures = maker_->pictures(request);
   to_device(pictures);
@@ -223,7 +274,8 @@ Tensor Trainer::questions_loss(const Stage& stage, const Model& model, const Bat
   Tensor visual = model.project(tower.features, pictures.n_pictures);
   std::vector<prune::Plan> plans;
   if (prune_) {
-    plans = select_tokens(*prune_, keep_share(), shape_, tower, visual, request.first);
+    plans =
+        select_tokens(*prune_, keep_share(), shape_, tower, visual, Rng(options_.seed, request.first).next());
     visual = apply_plans(visual, plans, shape_.n_visual());
   }
   QuestionBatch batch = maker_->questions(request, plans);
@@ -246,7 +298,8 @@ void Trainer::worker_step(const Stage& stage, int32_t worker, StepReport& report
     report.tower.total.backward();
     report.loss = report.tower.total.item<double>();
   } else {
-    const Tensor loss = questions_loss(stage, model, request);
+    const Tensor loss =
+        request.described ? descriptions_loss(model, request) : questions_loss(stage, model, request);
     loss.backward();
     report.loss = loss.item<double>();
   }
@@ -268,10 +321,9 @@ Trainer::StepReport Trainer::train_step(const Stage& stage) {
 }
 
 void Trainer::log_step(const Stage& stage, const StepReport& report, double seconds) {
-  nlohmann::json row = {{"stage", stage.name},      {"stage_idx", state_.stage},
-                        {"step", state_.step},      {"samples", state_.step * stage.samples},
-                        {"loss", report.loss},      {"norm", report.norm},
-                        {"step_ms", 1e3 * seconds}, {"seconds", state_.seconds}};
+  nlohmann::json row = {{"stage", stage.name},      {"stage_idx", state_.stage}, {"step", state_.step},
+                        {"loss", report.loss},      {"norm", report.norm},       {"step_ms", 1e3 * seconds},
+                        {"seconds", state_.seconds}};
   if (stage.task == Stage::Task::Pictures) {
     row["shape_right"] = report.tower.shape_right;
     row["glyph_right"] = report.tower.glyph_right;

@@ -35,8 +35,8 @@ struct TrainOptions {
   std::function<bool()> interrupted = [] { return false; };  ///< asked after each step
 };
 
-/// Share of answers that are right in every token, given the true beginning; greedy decoding then gives the
-/// same answer. Coordinates may be one bin off.
+/// Share of answers whose every token is right given the true tokens before it; coordinates may be one bin
+/// off.
 struct Validation {
   struct Row {
     scenes::Task task;
@@ -48,12 +48,15 @@ struct Validation {
 
 /// Trains one model in a folder: checkpoint.pt, curve.jsonl (one row for each report) and, at the end, the
 /// GGUF pairs. Called again on the same folder it goes on from the checkpoint, exactly: the weights of an
-/// interrupted training are those of an uninterrupted one with equal settings and workers.
+/// interrupted training are those of an uninterrupted one with equal options. Another `scale` is allowed on
+/// the way: the rates then follow the new length.
 class Trainer {
  public:
   /// Throws InvalidArgument, Io, Corrupt, and InvalidArgument when the folder holds a training of other
   /// settings.
   explicit Trainer(const TrainOptions& options);
+  Trainer(const Trainer&) = delete;  // parts refer to other parts
+  Trainer& operator=(const Trainer&) = delete;
 
   /// True when it is finished; false when `interrupted` said so (a checkpoint is written).
   bool run();
@@ -72,13 +75,18 @@ class Trainer {
   StepReport train_step(const Stage& stage);
   void worker_step(const Stage& stage, int32_t worker, StepReport& report);
   BatchRequest request_for(const Stage& stage, int32_t worker) const;
+  torch::Tensor descriptions_loss(const Model& model, const BatchRequest& request) const;
   torch::Tensor questions_loss(const Stage& stage, const Model& model, const BatchRequest& request) const;
   double keep_share() const;
   torch::Tensor near(const torch::Tensor& answered, const torch::Tensor& truth) const;
   void log_step(const Stage& stage, const StepReport& report, double seconds);
   void log_validation(const Stage& stage, const Validation& validation);
   void save();
+  void check_options();
+  std::string file_in_folder(const char* name) const;
   void open_folder();
+  void begin();
+  void go_on();
   void drop_later_curve_rows();
   void append_curve(const std::string& row);
   void to_device(PictureBatch& batch) const;

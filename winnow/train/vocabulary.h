@@ -12,7 +12,7 @@
 
 namespace winnow::train {
 
-/// The built-in model's tokenizer: scenes' pieces behind five control tokens, a unigram model
+/// The built-in model's tokenizer: scenes' pieces behind four special tokens, a unigram model
 /// (SentencePiece's other kind, T5's) because it segments whole words without a chain of merges. What
 /// libllama makes of the exported keys is what training uses.
 class Vocabulary {
