@@ -1,5 +1,5 @@
-// The built-in model really answers, and pruning costs what docs/model.md says, within the bounds that 100
-// questions of each benchmark allow (the tables there rest on 1,000).
+// The built-in model really answers, and pruning costs what docs/model.md says, within the bounds that 40
+// questions of each benchmark allow.
 
 #include <gtest/gtest.h>
 
