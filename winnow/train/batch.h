@@ -58,6 +58,7 @@ struct BatchRequest {
   int32_t n_questions = 16;  ///< for each sample
   int32_t n_pictures = 1;    ///< in each sample; more than one: needle questions
   bool described = false;    ///< a description in words stands where the picture would
+  bool late = false;         ///< more of the kinds that are learned last
   bool plain = false;        ///< no suffixes and other forms of the prompt (validation)
 };
 

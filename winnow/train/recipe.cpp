@@ -24,22 +24,22 @@ Recipe recipe_named(const std::string& name) {
   using Task = Stage::Task;
   if (name == "default") {
     return {.name = name,
-            .stages = {{"tower", Task::Pictures, 2000, 32, 1.0, 0},
-                       {"decoder", Task::Questions, 1600, 16, 0.0, 0},
-                       {"all", Task::Questions, 3600, 16, 0.3, 12}}};
+            .stages = {{"tower", Task::Pictures, 2000, 32, 1.0},
+                       {"decoder", Task::Questions, 1600, 16, 0.0},
+                       {"all", Task::Questions, 3600, 16, 0.3, true, 12}}};
   }
   if (name == "text") {
     Recipe recipe = recipe_named("default");
     recipe.name = name;
-    recipe.stages.insert(recipe.stages.begin() + 1, {"text", Task::Descriptions, 800, 16, 0.0, 0});
+    recipe.stages.insert(recipe.stages.begin() + 1, {"text", Task::Descriptions, 800, 16, 0.0});
     return recipe;
   }
   if (name == "mini") {
     return {.name = name,
-            .stages = {{"tower", Task::Pictures, 30, 8, 1.0, 0},
-                       {"text", Task::Descriptions, 10, 4, 0.0, 0},
-                       {"decoder", Task::Questions, 20, 4, 0.0, 0},
-                       {"all", Task::Questions, 20, 4, 0.3, 4}},
+            .stages = {{"tower", Task::Pictures, 30, 8, 1.0},
+                       {"text", Task::Descriptions, 10, 4, 0.0},
+                       {"decoder", Task::Questions, 20, 4, 0.0},
+                       {"all", Task::Questions, 20, 4, 0.3, true, 4}},
             .n_questions = 8,
             .validate_every = 20,
             .checkpoint_every = 10,

@@ -81,6 +81,13 @@ Recipe scaled(Recipe recipe, double scale) {
   return recipe;
 }
 
+/// How long the last stage of a training with these settings is.
+int64_t last_stage_steps(const std::string& recipe, const std::string& settings) {
+  const auto j = nlohmann::json::parse(settings, nullptr, false);
+  const double scale = j.is_object() ? j.value("scale", 1.0) : 1.0;
+  return scaled(recipe_named(recipe), scale).stages.back().steps;
+}
+
 }  // namespace
 
 double Validation::mean() const {
@@ -158,8 +165,13 @@ void Trainer::go_on() {
                "{} holds a training of other settings, got {}, expected {}; give another folder",
                options_.out_dir, loaded.settings, state_.settings);
   check_weights(checkpoint_path(), loaded, shape_);
+  const int64_t finished_steps = last_stage_steps(options_.recipe, loaded.settings);
   loaded.settings = state_.settings;
   state_ = std::move(loaded);
+  if (state_.stage == static_cast<int64_t>(recipe_.stages.size())) {  // finished: a longer one may follow
+    state_.stage -= 1;
+    state_.step = std::min(finished_steps, recipe_.stages.back().steps);
+  }
   drop_later_curve_rows();
   log(LogLevel::Info, "going on with stage {} at step {}{}", state_.stage, state_.step,
       options_.start_text.empty() ? "" : "; the start files are not read again");
@@ -229,6 +241,7 @@ BatchRequest Trainer::request_for(const Stage& stage, int32_t worker) const {
   request.n_samples = per_worker;
   request.n_questions = recipe_.n_questions;
   request.described = stage.task == Stage::Task::Descriptions;
+  request.late = stage.late;
   const int64_t every = stage.needle_every;
   if (every > 0 && state_.step % every == every - 1) {
     request.n_pictures = static_cast<int32_t>(2 + state_.step / every % 3);
