@@ -15,6 +15,8 @@
 
 namespace winnow::prune::test {
 
+inline constexpr int32_t kTextTokens = 7;
+
 /// A matrix that owns its values, row-major.
 struct Matrix {
   std::vector<float> values;
@@ -34,28 +36,50 @@ struct OwnedSignals {
   Grid grid;
   std::vector<int32_t> token_of;
   std::map<Signal, Matrix> of;
+  std::map<std::pair<Signal, int32_t>, Matrix> of_block{};  ///< tower signals of one block; else `of`
 
   /// Views of the needed signals only.
   Signals view(const std::vector<Need>& needs) const {
     Signals signals;
     signals.grid = grid;
     signals.token_of = token_of;
-    TowerTap tap;
+    const auto tap = [&](int32_t block) -> TowerTap& {
+      for (TowerTap& known : signals.tower_taps)
+        if (known.block == block) return known;
+      signals.tower_taps.emplace_back().block = block;
+      return signals.tower_taps.back();
+    };
     for (const Need& need : needs) {
-      const MatrixView matrix = of.at(need.signal).view();
+      const auto own = of_block.find({need.signal, need.block});
+      const MatrixView matrix = (own != of_block.end() ? own->second : of.at(need.signal)).view();
       switch (need.signal) {
         case Signal::Projected: signals.projected = matrix; break;
+        case Signal::ClsToken: signals.cls_token = matrix; break;
         case Signal::Tower: signals.tower = matrix; break;
-        case Signal::ClsAttention: tap.cls_attention = matrix; break;
-        case Signal::ColumnAttention: tap.column_attention = matrix; break;
-        case Signal::TowerKeys: tap.keys = matrix; break;
+        case Signal::ClsAttention: tap(need.block).cls_attention = matrix; break;
+        case Signal::WideClsAttention: tap(need.block).wide_cls_attention = matrix; break;
+        case Signal::ColumnAttention: tap(need.block).column_attention = matrix; break;
+        case Signal::TowerKeys: tap(need.block).keys = matrix; break;
+        case Signal::ClipImage: signals.clip_image = matrix; break;
+        case Signal::ClipText: signals.clip_text = matrix; break;
+        case Signal::TextEmbeds: signals.text_embeds = matrix; break;
+        case Signal::InputEmbeds: signals.input_embeds = matrix; break;
         case Signal::Hidden: signals.hidden = matrix; break;
         case Signal::HiddenLast: signals.hidden_last = matrix; break;
+        case Signal::PreviousHidden: signals.previous_hidden = matrix; break;
+        case Signal::HiddenNormed: signals.hidden_normed = matrix; break;
+        case Signal::TextNormed: signals.text_normed = matrix; break;
+        case Signal::LayerKeys: signals.layer_keys = matrix; break;
+        case Signal::TextKeys: signals.text_keys = matrix; break;
         case Signal::LastTextAttention: signals.last_text_attention = matrix; break;
         case Signal::LastVisualAttention: signals.last_visual_attention = matrix; break;
+        case Signal::TextAttention: signals.text_attention = matrix; break;
+        case Signal::NextAttention: signals.next_attention = matrix; break;
       }
     }
-    signals.tower_taps = {tap};
+    for (int32_t j = 0; j < signals.n(); ++j) signals.ids.push_back(5 + signals.cell(j));
+    for (int32_t t = 0; t < kTextTokens; ++t) signals.text_ids.push_back(5 + grid.size() + t);
+    signals.rope = {8, 10000.0F};
     return signals;
   }
 
@@ -75,13 +99,23 @@ inline OwnedSignals random_signals(Grid grid, uint64_t seed, std::vector<int32_t
   const auto feature = [&] { return rng.normal(); };
   OwnedSignals signals{grid, std::move(token_of), {}};
   for (const Signal signal : {Signal::ClsAttention, Signal::ColumnAttention, Signal::LastTextAttention,
-                              Signal::LastVisualAttention}) {
+                              Signal::LastVisualAttention, Signal::NextAttention}) {
     signals.of[signal] = random_matrix(n_head, n, attention);
   }
-  for (const Signal signal : {Signal::Projected, Signal::Tower, Signal::TowerKeys, Signal::Hidden}) {
+  signals.of[Signal::TextAttention] = random_matrix(n_head * kTextTokens, n, attention);
+  signals.of[Signal::WideClsAttention] = random_matrix(1, n, attention);
+  for (const Signal signal :
+       {Signal::Projected, Signal::Tower, Signal::TowerKeys, Signal::ClipImage, Signal::Hidden,
+        Signal::PreviousHidden, Signal::HiddenNormed, Signal::LayerKeys}) {
     signals.of[signal] = random_matrix(n, width, feature);
   }
+  for (const Signal signal : {Signal::TextEmbeds, Signal::TextNormed, Signal::TextKeys}) {
+    signals.of[signal] = random_matrix(kTextTokens, width, feature);
+  }
+  signals.of[Signal::ClipText] = random_matrix(2, width, feature);
+  signals.of[Signal::InputEmbeds] = random_matrix(grid.size(), width, feature);
   signals.of[Signal::HiddenLast] = random_matrix(1, width, feature);
+  signals.of[Signal::ClsToken] = random_matrix(1, width, feature);
   return signals;
 }
 

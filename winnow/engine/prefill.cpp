@@ -241,6 +241,9 @@ prune::Signals Prefill::signals_of(const prune::Step& step, const ImageRun& run,
       case Signal::ClsAttention:
       case Signal::ColumnAttention:
       case Signal::TowerKeys: add_tower_tap(need, run, storage, s); break;
+      default:
+        fail(ErrorCode::Unsupported, kWhere, "{} needs {}, which this engine cannot give yet",
+             step.use.method->info().name, prune::signal_name(need.signal));
     }
   }
   return s;
@@ -257,7 +260,10 @@ void Prefill::add_tower_tap(const prune::Need& need, const ImageRun& run,
                prune::signal_name(need.signal), need.block);
   auto tap = std::find_if(s.tower_taps.begin(), s.tower_taps.end(),
                           [&](const prune::TowerTap& t) { return t.block == need.block; });
-  if (tap == s.tower_taps.end()) tap = s.tower_taps.insert(s.tower_taps.end(), {need.block, {}, {}, {}});
+  if (tap == s.tower_taps.end()) {
+    tap = s.tower_taps.emplace(s.tower_taps.end());
+    tap->block = need.block;
+  }
   const bool keys = need.signal == prune::Signal::TowerKeys;
   const int64_t cols = keys ? session_.model().clip().n_embd : run.count;
   MatrixView values = view(found->values, keys ? cols : run.image->grid.size());

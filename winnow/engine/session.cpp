@@ -74,9 +74,7 @@ TowerRequest Session::tower_request(const PruneOptions& options) {
   TowerRequest request;
   for (const prune::Step& step : options.steps) {
     for (const prune::Need& need : step.use.method->needs(step.use.params)) {
-      const bool of_tower = need.signal == prune::Signal::ClsAttention ||
-                            need.signal == prune::Signal::ColumnAttention ||
-                            need.signal == prune::Signal::TowerKeys;
+      const bool of_tower = prune::is_tower_tap(need.signal);
       if (of_tower && std::find(request.needs.begin(), request.needs.end(), need) == request.needs.end()) {
         request.needs.push_back(need);
       }

@@ -1,5 +1,7 @@
 #include "winnow/prune/method.h"
 
+#include <algorithm>
+#include <array>
 #include <cmath>
 #include <utility>
 
@@ -22,9 +24,29 @@ void check_grid(const Signals& signals) {
   }
 }
 
-bool is_attention(Signal signal) {
-  return signal == Signal::ClsAttention || signal == Signal::ColumnAttention ||
-         signal == Signal::LastTextAttention || signal == Signal::LastVisualAttention;
+std::string expected_shape(SignalShape shape, int32_t n) {
+  switch (shape) {
+    case SignalShape::PerToken: return fmt::format("[{}, width]", n);
+    case SignalShape::PerHead: return fmt::format("[heads, {}]", n);
+    case SignalShape::OneRow: return fmt::format("[1, {}]", n);
+    case SignalShape::OneVector: return "[1, width]";
+    case SignalShape::Text: return "[tokens, width]";
+    case SignalShape::AllTokens: return fmt::format("[{} or more, width]", n);
+  }
+  return "";
+}
+
+bool fits(SignalShape shape, const MatrixView& view, int32_t n) {
+  if (view.rows < 1 || view.cols < 1) return false;
+  switch (shape) {
+    case SignalShape::PerToken: return view.rows == n;
+    case SignalShape::PerHead: return view.cols == n;
+    case SignalShape::OneRow: return view.rows == 1 && view.cols == n;
+    case SignalShape::OneVector: return view.rows == 1;
+    case SignalShape::Text: return true;
+    case SignalShape::AllTokens: return view.rows >= n;
+  }
+  return false;
 }
 
 void check_signal(std::string_view method, const Need& need, const Signals& signals) {
@@ -32,31 +54,57 @@ void check_signal(std::string_view method, const Need& need, const Signals& sign
   const std::string_view name = signal_name(need.signal);
   WINNOW_CHECK(view.present(), InvalidArgument, "prune.run_method",
                "signal of {}, got no {} (block {}), expected it", method, name, need.block);
-  const int64_t n = signals.n();
-  if (is_attention(need.signal)) {
-    WINNOW_CHECK(view.rows >= 1 && view.cols == n, InvalidArgument, "prune.run_method",
-                 "shape of {} for {}, got [{}, {}], expected [heads, {}]", name, method, view.rows, view.cols,
-                 n);
-  } else {
-    const int64_t rows = need.signal == Signal::HiddenLast ? 1 : n;
-    WINNOW_CHECK(view.rows == rows && view.cols >= 1, InvalidArgument, "prune.run_method",
-                 "shape of {} for {}, got [{}, {}], expected [{}, width]", name, method, view.rows, view.cols,
-                 rows);
-  }
-  if (need.signal == Signal::HiddenLast && signals.hidden.present()) {
-    WINNOW_CHECK(view.cols == signals.hidden.cols, InvalidArgument, "prune.run_method",
-                 "width of {} for {}, got {}, expected {} as in hidden", name, method, view.cols,
-                 signals.hidden.cols);
-  }
+  const SignalShape shape = signal_shape(need.signal);
+  WINNOW_CHECK(fits(shape, view, signals.n()), InvalidArgument, "prune.run_method",
+               "shape of {} for {}, got [{}, {}], expected {}", name, method, view.rows, view.cols,
+               expected_shape(shape, signals.n()));
   WINNOW_CHECK(all_finite(view.all()), InvalidArgument, "prune.run_method",
                "values of {} for {}, got NaN or infinity, expected finite numbers", name, method);
 }
 
+/// Signals that a method compares must agree in width, and those of the text in the number of tokens.
+void check_together(std::string_view method, const std::vector<Need>& needs, const Signals& signals) {
+  constexpr std::array<std::array<Signal, 2>, 9> kSameWidth = {{{Signal::Hidden, Signal::HiddenLast},
+                                                                {Signal::Hidden, Signal::PreviousHidden},
+                                                                {Signal::HiddenNormed, Signal::TextNormed},
+                                                                {Signal::LayerKeys, Signal::TextKeys},
+                                                                {Signal::ClipImage, Signal::ClipText},
+                                                                {Signal::Projected, Signal::TextEmbeds},
+                                                                {Signal::Projected, Signal::ClsToken},
+                                                                {Signal::InputEmbeds, Signal::TextEmbeds},
+                                                                {Signal::Hidden, Signal::InputEmbeds}}};
+  const auto wanted = [&](Signal signal) {
+    return std::any_of(needs.begin(), needs.end(), [&](const Need& need) { return need.signal == signal; });
+  };
+  for (const auto& [first, second] : kSameWidth) {
+    if (!wanted(first) || !wanted(second)) continue;
+    const MatrixView a = signals.view({first}), b = signals.view({second});
+    WINNOW_CHECK(a.cols == b.cols, InvalidArgument, "prune.run_method",
+                 "width of {} for {}, got {}, expected {} as in {}", signal_name(second), method, b.cols,
+                 a.cols, signal_name(first));
+  }
+  int64_t n_text = -1;
+  for (const Signal signal : {Signal::TextEmbeds, Signal::TextNormed, Signal::TextKeys}) {
+    if (!wanted(signal)) continue;
+    const int64_t rows = signals.view({signal}).rows;
+    WINNOW_CHECK(n_text < 0 || rows == n_text, InvalidArgument, "prune.run_method",
+                 "text tokens in {} for {}, got {}, expected {} as in the other text signals",
+                 signal_name(signal), method, rows, n_text);
+    n_text = rows;
+  }
+  if (wanted(Signal::TextAttention) && n_text > 0) {
+    const int64_t rows = signals.text_attention.rows;
+    WINNOW_CHECK(rows % n_text == 0, InvalidArgument, "prune.run_method",
+                 "rows of text_attention for {}, got {}, expected a multiple of the {} text tokens", method,
+                 rows, n_text);
+  }
+}
+
 /// A method that breaks these is a bug, but the engine gathers by index: never let it pass.
-void check_plan(std::string_view method, const Plan& plan, int32_t n, int32_t n_keep) {
+void check_plan(std::string_view method, const Plan& plan, int32_t n, int32_t n_in, int32_t n_keep) {
   const auto n_out = static_cast<std::size_t>(plan.n_out());
-  const bool shapes = plan.n_out() == n_keep && plan.offsets.size() == n_out + 1 &&
-                      plan.offsets.front() == 0 &&
+  const bool count = n_keep == kMethodDecides ? plan.n_out() <= n_in : plan.n_out() == n_keep;
+  const bool shapes = count && plan.offsets.size() == n_out + 1 && plan.offsets.front() == 0 &&
                       plan.index.size() == static_cast<std::size_t>(plan.offsets.back()) &&
                       plan.weight.size() == plan.index.size() &&
                       (plan.scores.empty() || plan.scores.size() == static_cast<std::size_t>(n));
@@ -70,9 +118,9 @@ void check_plan(std::string_view method, const Plan& plan, int32_t n, int32_t n_
                  out, at, n);
   }
   for (std::size_t i = 0; i < plan.index.size(); ++i) {
-    WINNOW_CHECK(plan.index[i] >= 0 && plan.index[i] < n && std::isfinite(plan.weight[i]), Internal,
+    WINNOW_CHECK(plan.index[i] >= 0 && plan.index[i] < n_in && std::isfinite(plan.weight[i]), Internal,
                  "prune.run_method", "plan of {}, got token {} with weight {}, expected a token below {}",
-                 method, plan.index[i], plan.weight[i], n);
+                 method, plan.index[i], plan.weight[i], n_in);
   }
   WINNOW_CHECK(all_finite(plan.scores), InvalidArgument, "prune.run_method",
                "scores of {}, got values beyond float32, expected smaller signals", method);
@@ -95,6 +143,11 @@ std::map<std::string, std::string> parse_assignments(std::string_view method, st
 }
 
 }  // namespace
+
+int32_t scaled_layer(int32_t layer, int32_t n_layer) {
+  constexpr int32_t kPublished = 32;
+  return std::clamp((layer * n_layer + kPublished / 2) / kPublished, 1, std::max(1, n_layer - 1));
+}
 
 std::string_view stage_name(Stage stage) {
   switch (stage) {
@@ -152,19 +205,27 @@ Plan run_method(const MethodUse& use, const Signals& signals, int32_t n_keep, Rn
   const std::string& name = method.info().name;
   check_grid(signals);
   const int32_t n = signals.n();
-  WINNOW_CHECK(n_keep >= 1 && n_keep <= n, InvalidArgument, "prune.run_method",
-               "tokens to keep with {}, got {}, expected 1 to {}", name, n_keep, n);
-  WINNOW_CHECK(n_keep == n || !method.info().keeps_all, InvalidArgument, "prune.run_method",
+  const MethodInfo& info = method.info();
+  const int32_t least = info.may_drop_all ? 0 : 1;
+  WINNOW_CHECK((n_keep >= least && n_keep <= n) || (n_keep == kMethodDecides && info.adaptive),
+               InvalidArgument, "prune.run_method", "tokens to keep with {}, got {}, expected {} to {}", name,
+               n_keep, least, n);
+  WINNOW_CHECK(n_keep == n || !info.keeps_all, InvalidArgument, "prune.run_method",
                "tokens to keep with {}, got {}, expected all {}", name, n_keep, n);
   const auto fixed = method.fixed_count(signals.grid, use.params);
   WINNOW_CHECK(!fixed || n_keep == *fixed, InvalidArgument, "prune.run_method",
                "tokens to keep with {}, got {}, expected {} on a {}x{} grid", use.to_string(), n_keep,
                fixed.value_or(0), signals.grid.rows, signals.grid.cols);
   if (n_keep == n) return identity_plan(n);
+  if (n_keep == 0) return {};
 
-  for (const Need& need : method.needs(use.params)) check_signal(name, need, signals);
+  const std::vector<Need> needs = method.needs(use.params);
+  for (const Need& need : needs) check_signal(name, need, signals);
+  check_together(name, needs, signals);
+  const bool with_cls = std::any_of(needs.begin(), needs.end(),
+                                    [](const Need& need) { return need.signal == Signal::ClsToken; });
   Plan plan = method.select(signals, n_keep, use.params, rng);
-  check_plan(name, plan, n, n_keep);
+  check_plan(name, plan, n, with_cls ? n + 1 : n, n_keep);
   return plan;
 }
 

@@ -5,6 +5,7 @@
 // golden.
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -38,6 +39,16 @@ std::string_view position_policy_name(PositionPolicy policy);
 /// Throws InvalidArgument for any other word.
 PositionPolicy parse_position_policy(std::string_view name);
 
+/// n_keep of select() when an adaptive method is to find the count itself.
+inline constexpr int32_t kMethodDecides = -1;
+
+/// What the weights of an output are.
+enum class Outputs {
+  Selection,  ///< one input of weight 1 each
+  Means,      ///< weights of an output sum to 1
+  Sums,       ///< anything
+};
+
 struct MethodInfo {
   std::string name;     ///< one string everywhere: file, command line, records, reports
   std::string summary;  ///< the rule in one line
@@ -47,8 +58,29 @@ struct MethodInfo {
   int32_t min_layer = 0;      ///< smallest K that makes sense (1 when attention of layer K-1 is needed)
   PositionPolicy position = PositionPolicy::Compact;  ///< the authors' own (see default_position)
   bool keeps_all = false;                             ///< "none": no count is asked for, every token stays
+  bool adaptive = false;      ///< without a budget the method decides the count itself (kMethodDecides)
+  bool may_drop_all = false;  ///< inside the decoder a budget of 0 is meant
+  Outputs outputs = Outputs::Selection;
+  bool raster_order = true;  ///< outputs ascend by position_of; false: the authors' own order (see the file)
   std::vector<ParamSpec> params{};
 };
+
+/// What a method with a schedule of its own is asked.
+struct ScheduleRequest {
+  int32_t n_visual = 0;
+  int32_t n_layer = 0;
+  double average = 0.0;  ///< visual tokens a layer sees in the mean, as papers print; 0: the authors' default
+};
+
+/// One step of a schedule.
+struct Scheduled {
+  int32_t layer = 0;
+  int32_t n_keep = 0;                           ///< of all images together; may be kMethodDecides
+  std::map<std::string, std::string> params{};  ///< over those of the use
+};
+
+/// Layer `layer` of a 32-layer decoder in one of n_layer layers: nearest, from 1 to n_layer - 1.
+int32_t scaled_layer(int32_t layer, int32_t n_layer);
 
 class Method {
  public:
@@ -59,7 +91,11 @@ class Method {
   /// The number of outputs of an unpruned image when the parameters alone fix it (pooling:window=2x2), else
   /// nothing.
   virtual std::optional<int32_t> fixed_count(const Grid&, const Params&) const { return std::nullopt; }
-  /// 0 < n_keep < signals.n(); signals are present, finite and of the right shapes (run_method checks).
+  /// Steps of a method that acts at several layers; empty: it acts once, where and as often as the user says.
+  /// Layers ascend. Used when neither a layer is given nor the method stands in a cascade of the user's.
+  virtual std::vector<Scheduled> schedule(const ScheduleRequest&, const Params&) const { return {}; }
+  /// 0 < n_keep < signals.n(), or kMethodDecides for an adaptive method; signals are present, finite and of
+  /// the right shapes (run_method checks).
   virtual Plan select(const Signals& signals, int32_t n_keep, const Params& params, Rng& rng) const = 0;
 };
 
@@ -78,7 +114,8 @@ struct MethodUse {
 /// Throws NotFound / InvalidArgument.
 MethodUse parse_method(std::string_view text);
 
-/// Runs a method on one image: checks the signals it needs (present, n columns or rows, finite), keeps
+/// Runs a method on one image (a plan may name input n, the [CLS] token, when the method needs ClsToken):
+/// checks the signals it needs (present, n columns or rows, finite), keeps
 /// everything when n_keep == n (bit-identical to no pruning: the method is not asked), and checks the plan
 /// that comes back. Throws InvalidArgument for 0 or more than n tokens to keep, for a count that contradicts
 /// the parameters, or for bad signals.

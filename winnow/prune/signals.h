@@ -20,24 +20,57 @@ struct Grid {
   int32_t size() const { return rows * cols; }
 };
 
+// "Text" below is the tokens behind the last image up to the prompt's end, n_text of them ("ASSISTANT:" and
+// all); without any, the last token of the prompt.
 enum class Signal {
-  Projected,            ///< features after the projector, as the decoder reads them  [n, n_embd]
-  Tower,                ///< features before the projector (selected)                 [n, d_tower]
-  ClsAttention,         ///< softmaxed attention of the [CLS] row of a tower block    [n_head, n]
-  ColumnAttention,      ///< mean over all query rows of a tower block's attention    [n_head, n]
-  TowerKeys,            ///< keys of a tower block, heads side by side                [n, d_tower]
-  Hidden,               ///< hidden states entering decoder layer K, visual tokens    [n, n_embd]
-  HiddenLast,           ///< the same of the prompt's last token                      [1, n_embd]
-  LastTextAttention,    ///< layer K-1, query = last prompt token, visual columns     [n_head, n]
-  LastVisualAttention,  ///< layer K-1, query = last visual token of the sequence     [n_head, n]
+  // The image alone
+  Projected,         ///< features after the projector, as the decoder reads them   [n, n_embd]
+  ClsToken,          ///< the same of the tower's [CLS] token                       [1, n_embd]
+  Tower,             ///< features before the projector (selected)                  [n, d_tower]
+  ClsAttention,      ///< softmaxed attention of the [CLS] row of a tower block     [n_head, n]
+  WideClsAttention,  ///< the same as if the block had one head as wide as itself   [1, n]
+  ColumnAttention,   ///< mean over all query rows of a tower block's attention     [n_head, n]
+  TowerKeys,         ///< keys of a tower block, heads side by side                 [n, d_tower]
+  // The image and the question
+  ClipImage,   ///< patches in CLIP's joint space, not normalised                   [n, d_joint]
+  ClipText,    ///< the question in CLIP's joint space, one row per 77 tokens       [n_segment, d_joint]
+  TextEmbeds,  ///< token embeddings of the text                                    [n_text, n_embd]
+  // Inside the decoder, before layer K
+  InputEmbeds,          ///< visual tokens as they entered layer 0, the dropped too [n_input >= n, n_embd]
+  Hidden,               ///< hidden states entering layer K, visual tokens          [n, n_embd]
+  HiddenLast,           ///< the same of the prompt's last token                    [1, n_embd]
+  PreviousHidden,       ///< hidden states entering layer K-1, visual tokens        [n, n_embd]
+  HiddenNormed,         ///< Hidden after the decoder's final norm                  [n, n_embd]
+  TextNormed,           ///< the same of the text                                   [n_text, n_embd]
+  LayerKeys,            ///< rotated keys of layer K-1, key heads side by side      [n, n_embd_kv]
+  TextKeys,             ///< the same of the text                                   [n_text, n_embd_kv]
+  LastTextAttention,    ///< layer K-1, query = last prompt token, visual columns   [n_head, n]
+  LastVisualAttention,  ///< layer K-1, query = last visual token of the sequence   [n_head, n]
+  TextAttention,        ///< layer K-1, queries = the text; row = head * n_text + t [n_head * n_text, n]
+  NextAttention,        ///< layer K, query = last prompt token                     [n_head, n]
 };
 
-/// Name as written in docs and messages ("cls_attention").
+/// Name as written in docs, messages and files ("cls_attention").
 std::string_view signal_name(Signal signal);
+
+enum class SignalShape { PerToken, PerHead, OneRow, OneVector, Text, AllTokens };
+/// PerToken [n, width]; PerHead [heads, n]; OneRow [1, n]; OneVector [1, width]; Text [any, width]; AllTokens
+/// [n or more, width].
+SignalShape signal_shape(Signal signal);
+/// True for signals that belong to a block of the tower (Need::block counts).
+bool is_tower_tap(Signal signal);
 
 /// Which tower block a tower signal is read from: >= 0 counts from the first block, -1 is the block whose
 /// output the projector reads (block 22 of CLIP ViT-L in LLaVA-1.5), -2 the one before it.
 inline constexpr int32_t kFeatureBlock = -1;
+/// The block behind it (block 23 of CLIP ViT-L), which legacy model files do not hold.
+inline constexpr int32_t kNextBlock = INT32_MAX;
+/// A block by its place in the tower, so that a method made for 24 blocks has its block in any other: the
+/// `place`-th of `of` blocks, 1-based (HiPrune's ninth of 24).
+constexpr int32_t block_at(int32_t place, int32_t of) { return -1000 - 1000 * place / of; }
+/// Index from the first block of what a Need names, in a tower whose projector reads block n_block - 1.
+/// Below 0 or above n_block: there is no such block.
+int32_t resolve_block(int32_t block, int32_t n_block);
 
 struct Need {
   Signal signal;
@@ -47,22 +80,45 @@ struct Need {
 
 /// One block of the tower as a method sees it; views that nobody asked for are absent.
 struct TowerTap {
-  int32_t block = kFeatureBlock;  ///< as in Need
-  MatrixView cls_attention;       // [n_head, n]; rows do not sum to 1: the [CLS] column is left out
-  MatrixView column_attention;    // [n_head, n]
-  MatrixView keys;                // [n, d_tower]
+  int32_t block = kFeatureBlock;    ///< as in Need
+  MatrixView cls_attention{};       // [n_head, n]; rows do not sum to 1: the [CLS] column is left out
+  MatrixView wide_cls_attention{};  // [1, n]
+  MatrixView column_attention{};    // [n_head, n]
+  MatrixView keys{};                // [n, d_tower]
+};
+
+/// The decoder's rotary embedding, for methods that correct attention for distance.
+struct Rope {
+  int32_t d_head = 0;
+  float base = 10000.0F;
 };
 
 struct Signals {
   Grid grid;                         ///< of this image, before any pruning
   std::vector<int32_t> token_of;     ///< [n] index in the grid of each token still there; empty: all of them
   MatrixView projected;              // [n, n_embd]
+  MatrixView cls_token;              // [1, n_embd]
   MatrixView tower;                  // [n, d_tower]
   std::vector<TowerTap> tower_taps;  ///< one per block that was asked for
+  MatrixView clip_image;             // [n, d_joint]
+  MatrixView clip_text;              // [n_segment, d_joint]
+  MatrixView text_embeds;            // [n_text, n_embd]
+  MatrixView input_embeds;           // [n_input, n_embd]
   MatrixView hidden;                 // [n, n_embd]
   MatrixView hidden_last;            // [1, n_embd]
+  MatrixView previous_hidden;        // [n, n_embd]
+  MatrixView hidden_normed;          // [n, n_embd]
+  MatrixView text_normed;            // [n_text, n_embd]
+  MatrixView layer_keys;             // [n, n_embd_kv]
+  MatrixView text_keys;              // [n_text, n_embd_kv]
   MatrixView last_text_attention;    // [n_head, n]
   MatrixView last_visual_attention;  // [n_head, n]
+  MatrixView text_attention;         // [n_head * n_text, n]
+  MatrixView next_attention;         // [n_head, n]
+  // Always filled inside the decoder:
+  std::vector<int32_t> ids;       ///< [n] position ids of the tokens still there
+  std::vector<int32_t> text_ids;  ///< [n_text]
+  Rope rope;
 
   /// Number of tokens to choose from.
   int32_t n() const { return token_of.empty() ? grid.size() : static_cast<int32_t>(token_of.size()); }

@@ -44,7 +44,8 @@ std::vector<prune::Plan> select_tokens(const prune::MethodUse& use, double share
     signals.grid = {side, side};
     signals.projected = rows_of(tokens, picture, n);
     signals.tower = rows_of(features, picture, n);
-    signals.tower_taps = {{prune::kFeatureBlock, rows_of(attention, picture, shape.tower_head), {}, {}}};
+    signals.tower_taps = {
+        {.block = prune::kFeatureBlock, .cls_attention = rows_of(attention, picture, shape.tower_head)}};
     Rng rng(seed, static_cast<uint64_t>(picture));
     plans.push_back(prune::run_method(use, signals, n_keep, rng));
   }
