@@ -133,6 +133,21 @@ TEST(Batch, ADescriptionStandsWhereThePictureWould) {
 
 /// Two pictures of one object each offer no needle question: such a sample has nothing to learn from and must
 /// not break the training.
+TEST(Batch, LateBatchesAskMoreOfWhatIsLearnedLast) {
+  const BatchMaker maker(mini_shape(), vocabulary());
+  BatchRequest request = request_of(40, 16);
+  const auto share = [&](scenes::Task task) {
+    const QuestionBatch batch = maker.questions(request);
+    const auto n = std::count_if(batch.questions.begin(), batch.questions.end(),
+                                 [&](const AskedQuestion& q) { return q.task == task; });
+    return static_cast<double>(n) / static_cast<double>(batch.questions.size());
+  };
+  const double relations = share(scenes::Task::GqaRelation), popular = share(scenes::Task::ExistPopular);
+  request.late = true;
+  EXPECT_GT(share(scenes::Task::GqaRelation), 1.5 * relations);
+  EXPECT_LT(share(scenes::Task::ExistPopular), popular);
+}
+
 TEST(Batch, ASampleWithoutQuestionsHasLossZero) {
   const ModelShape shape = mini_shape();
   const Parameters parameters = initial_parameters(shape, 3, vocabulary().coordinates());

@@ -37,6 +37,13 @@ TEST(Recipe, QuestionStagesShareOneCourse) {
   }
 }
 
+TEST(Recipe, TuneLeavesTheTowerAlone) {
+  const Recipe tune = recipe_named("tune");
+  ASSERT_EQ(tune.stages.size(), 1U);
+  EXPECT_EQ(rate(tune, 0, 300, Part::Tower), 0.0);
+  EXPECT_NEAR(rate(tune, 0, 300, Part::Decoder), 1e-3, 1e-12);
+}
+
 TEST(Recipe, TheTextStageComesBehindTheTower) {
   const Recipe text = recipe_named("text");
   ASSERT_EQ(text.stages.size(), 4U);

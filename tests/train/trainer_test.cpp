@@ -147,6 +147,25 @@ TEST_F(TrainerTest, ABrokenCheckpointIsNamedAndStays) {
   EXPECT_EQ(fs::file_size(path), 1000U);
 }
 
+TEST_F(TrainerTest, AFinishedTrainingMayBeLengthened) {
+  TrainOptions o = options("longer");
+  o.scale = 0.2;
+  Trainer first(o);
+  ASSERT_TRUE(first.run());
+  const double seconds = first.state().seconds;
+  {
+    Trainer again(o);  // nothing is left to do
+    ASSERT_TRUE(again.run());
+    EXPECT_EQ(again.state().seconds, seconds);
+  }
+  o.scale = 0.4;
+  Trainer longer(o);
+  EXPECT_EQ(longer.state().stage, 3);
+  EXPECT_EQ(longer.state().step, 4);
+  ASSERT_TRUE(longer.run());
+  EXPECT_GT(longer.state().seconds, seconds);
+}
+
 TEST_F(TrainerTest, BadOptionsAreErrors) {
   const auto with = [&](const std::function<void(TrainOptions&)>& change) {
     TrainOptions o = options("bad");
@@ -198,6 +217,16 @@ TEST_F(TrainerTest, AnExportedModelIsAStart) {
   EXPECT_TRUE(torch::equal(first.parameters().at("blk.1.ffn_up.weight"),
                            second.parameters().at("blk.1.ffn_up.weight")));
   EXPECT_EQ(second.state().stage, 3);
+
+  next = options("merged");  // its projector has another shape
+  next.start_text = files.text;
+  next.start_mmproj = files.mmproj;
+  next.variant = Variant::Merge;
+  next.recipe = "mini";
+  const Trainer merged(next);
+  EXPECT_TRUE(torch::equal(first.parameters().at("blk.1.ffn_up.weight"),
+                           merged.parameters().at("blk.1.ffn_up.weight")));
+  EXPECT_EQ(merged.parameters().at("mm.0.weight").size(1), 4 * merged.shape().tower_embd);
 }
 
 }  // namespace

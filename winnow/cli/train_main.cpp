@@ -29,7 +29,9 @@ struct Arguments {
 void add_options(CLI::App& app, Arguments& a) {
   app.add_option("-o,--out", a.train.out_dir, "Folder of the training: checkpoint, curve, finished model")
       ->required();
-  app.add_option("--recipe", a.train.recipe, "default, text (a stage on words before the pictures) or mini")
+  app.add_option(
+         "--recipe", a.train.recipe,
+         "default, text (a stage on words before the pictures), tune (a finished model goes on) or mini")
       ->capture_default_str();
   app.add_option("--variant", a.variant, "How the projector makes tokens fewer: none, merge, pool")
       ->capture_default_str();

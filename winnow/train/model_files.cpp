@@ -158,13 +158,15 @@ ModelFiles write_model(const ModelShape& shape, const Parameters& parameters, Fi
   return files;
 }
 
-void read_model(const ModelFiles& files, const ModelShape& shape, Parameters& parameters) {
+bool read_model(const ModelFiles& files, const ModelShape& shape, Parameters& parameters) {
   const engine::GgufFile text(files.text);
   const engine::GgufFile mmproj(files.mmproj);
+  const bool same_merge = mmproj.integer_or("clip.vision.spatial_merge_size", 1, 64, 1) == shape.merge;
   for (const ParameterSpec& spec : parameter_specs(shape)) {
-    if (stored(spec, shape))
-      read_tensor(in_mmproj(spec) ? mmproj : text, spec, shape, parameters.at(spec.name));
+    if (!stored(spec, shape) || (spec.part == Part::Projector && !same_merge)) continue;
+    read_tensor(in_mmproj(spec) ? mmproj : text, spec, shape, parameters.at(spec.name));
   }
+  return same_merge;
 }
 
 }  // namespace winnow::train

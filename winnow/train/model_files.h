@@ -21,7 +21,8 @@ ModelFiles write_model(const ModelShape& shape, const Parameters& parameters, Fi
                        const std::string& name, const std::string& dir);
 
 /// Reads weights back into `parameters`, for training that starts from a model: every weight that the files
-/// hold; the others keep what they have. Throws Error for missing tensors and other shapes.
-void read_model(const ModelFiles& files, const ModelShape& shape, Parameters& parameters);
+/// hold; the others keep what they have. A projector that merges other numbers of patches has another shape
+/// and is left out: false. Throws Error for missing tensors and other shapes.
+bool read_model(const ModelFiles& files, const ModelShape& shape, Parameters& parameters);
 
 }  // namespace winnow::train

@@ -34,6 +34,12 @@ Recipe recipe_named(const std::string& name) {
     recipe.stages.insert(recipe.stages.begin() + 1, {"text", Task::Descriptions, 800, 16, 0.0});
     return recipe;
   }
+  if (name == "tune") {
+    return {.name = name,
+            .stages = {{"tune", Task::Questions, 800, 16, 0.0, true, 12}},
+            .peak_rate = 1e-3,
+            .validate_every = 200};
+  }
   if (name == "mini") {
     return {.name = name,
             .stages = {{"tower", Task::Pictures, 30, 8, 1.0},
@@ -45,8 +51,8 @@ Recipe recipe_named(const std::string& name) {
             .checkpoint_every = 10,
             .validation_samples = 2};
   }
-  fail(ErrorCode::InvalidArgument, "train.recipe", "unknown recipe, got '{}', expected default, text or mini",
-       name);
+  fail(ErrorCode::InvalidArgument, "train.recipe",
+       "unknown recipe, got '{}', expected default, text, tune or mini", name);
 }
 
 ModelShape shape_named(const std::string& name) {

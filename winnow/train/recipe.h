@@ -33,7 +33,8 @@ struct Recipe {
 };
 
 /// "default": the built-in model. "text": the same with a stage before the pictures in which the decoder
-/// answers from descriptions in words. "mini": a toy of the same code that runs in two minutes, for tests.
+/// answers from descriptions in words. "tune": projector and decoder of a finished model go on, for a variant
+/// of it. "mini": a toy of the same code that runs in two minutes, for tests.
 /// Throws InvalidArgument.
 Recipe recipe_named(const std::string& name);
 /// The shape that goes with it.

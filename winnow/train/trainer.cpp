@@ -181,8 +181,10 @@ void Trainer::begin() {
   bf16_ = use_bf16(options_.precision, device_);
   state_.settings = settings_of(options_, shape_, workers_->n(), bf16_);
   state_.parameters = initial_parameters(shape_, options_.seed, vocabulary_.coordinates());
-  if (!options_.start_text.empty())
-    read_model({options_.start_text, options_.start_mmproj}, shape_, state_.parameters);
+  if (!options_.start_text.empty() &&
+      !read_model({options_.start_text, options_.start_mmproj}, shape_, state_.parameters))
+    log(LogLevel::Info, "{} merges other numbers of patches: the projector starts afresh",
+        options_.start_mmproj);
   if (!options_.skip_to.empty()) {
     while (state_.stage < static_cast<int64_t>(recipe_.stages.size()) &&
            recipe_.stages[static_cast<std::size_t>(state_.stage)].name != options_.skip_to)
