@@ -32,6 +32,7 @@ struct Inputs {
     signals.grid = {side, side};
     signals.projected = signals.tower = signals.hidden = {hidden.data(), n, kWidth};
     signals.hidden_last = {last.data(), 1, kWidth};
+    signals.text_embeds = {hidden.data(), 32, kWidth};
     const MatrixView rows{heads.data(), kHeads, n};
     signals.last_text_attention = signals.last_visual_attention = rows;
     signals.tower_taps = {{kFeatureBlock, rows, rows, {hidden.data(), n, kWidth}}};

@@ -63,6 +63,23 @@ TEST(TopKTest, EdgesOfK) {
   EXPECT_THROW(top_k(Floats{1}, -1), Error);
 }
 
+TEST(DescendingOrderTest, BestFirstTiesToTheLowerIndex) {
+  EXPECT_EQ(descending_order(Floats{0.1F, 0.9F, 0.5F, 0.9F, -2}), (Ints{1, 3, 2, 0, 4}));
+  EXPECT_EQ(descending_order(Floats{-0.0F, 0.0F, kHuge}), (Ints{2, 0, 1}));
+  EXPECT_TRUE(descending_order({}).empty());
+}
+
+TEST(AllZeroTest, BothZeros) {
+  EXPECT_TRUE(all_zero(Floats{0, -0.0F}));
+  EXPECT_TRUE(all_zero({}));
+  EXPECT_FALSE(all_zero(Floats{0, 1e-42F}));
+}
+
+TEST(MeanRowTest, AveragesAndSurvivesTheEndsOfFloat32) {
+  const Floats values{1, kHuge, 2, kHuge, 6, kHuge};
+  EXPECT_EQ(mean_row({values.data(), 3, 2}), (Floats{3, kHuge}));
+}
+
 TEST(HeadMeanTest, AveragesRows) {
   const Floats values{1, 2, 3, 3, 6, 9};
   EXPECT_EQ(head_mean({values.data(), 2, 3}), (Floats{2, 4, 6}));

@@ -9,6 +9,12 @@
   METHOD(grid)                 \
   METHOD(pooling)              \
   METHOD(fastervlm)            \
+  METHOD(divprune)             \
+  METHOD(vispruner)            \
+  METHOD(scope)                \
+  METHOD(cdpruner)             \
+  METHOD(mmr)                  \
+  METHOD(greedyprune)          \
   METHOD(fastv)                \
   METHOD(fastv_vis)            \
   METHOD(window_fastv)         \

@@ -56,6 +56,10 @@ bool all_finite(std::span<const float> values) {
   return bad == 0;
 }
 
+bool all_zero(std::span<const float> values) {
+  return std::all_of(values.begin(), values.end(), [](float value) { return value == 0.0F; });
+}
+
 std::vector<int32_t> top_k(std::span<const float> scores, int32_t k) {
   WINNOW_ASSERT(k >= 0 && static_cast<std::size_t>(k) <= scores.size());
   std::vector<uint64_t> keys(scores.size());
@@ -67,6 +71,15 @@ std::vector<int32_t> top_k(std::span<const float> scores, int32_t k) {
   return kept;
 }
 
+std::vector<int32_t> descending_order(std::span<const float> scores) {
+  std::vector<uint64_t> keys(scores.size());
+  for (std::size_t i = 0; i < scores.size(); ++i) keys[i] = rank_key(scores[i], i);
+  std::sort(keys.begin(), keys.end());
+  std::vector<int32_t> order(scores.size());
+  for (std::size_t i = 0; i < order.size(); ++i) order[i] = static_cast<int32_t>(keys[i] & 0xffffffffU);
+  return order;
+}
+
 std::vector<float> head_mean(const MatrixView& heads) {
   WINNOW_ASSERT(heads.rows >= 1);
   std::vector<float> mean(static_cast<std::size_t>(heads.cols), 0.0F);
@@ -76,6 +89,19 @@ std::vector<float> head_mean(const MatrixView& heads) {
   }
   const auto n_head = static_cast<float>(heads.rows);
   for (float& value : mean) value /= n_head;
+  return mean;
+}
+
+std::vector<float> mean_row(const MatrixView& rows) {
+  WINNOW_ASSERT(rows.rows >= 1);
+  std::vector<double> sum(static_cast<std::size_t>(rows.cols), 0.0);
+  for (int64_t r = 0; r < rows.rows; ++r) {
+    const std::span<const float> row = rows.row(r);
+    for (std::size_t c = 0; c < sum.size(); ++c) sum[c] += static_cast<double>(row[c]);
+  }
+  std::vector<float> mean(sum.size());
+  const auto count = static_cast<double>(rows.rows);
+  for (std::size_t c = 0; c < sum.size(); ++c) mean[c] = static_cast<float>(sum[c] / count);
   return mean;
 }
 

@@ -14,12 +14,21 @@ namespace winnow::prune {
 
 /// True when no value is NaN or infinite.
 bool all_finite(std::span<const float> values);
+/// True when every value is 0.
+bool all_zero(std::span<const float> values);
 
 /// Indices of the k best scores, ascending. Ties go to the lower index. 0 <= k <= scores.size().
 std::vector<int32_t> top_k(std::span<const float> scores, int32_t k);
 
+/// All indices, best score first. Ties go to the lower index.
+std::vector<int32_t> descending_order(std::span<const float> scores);
+
 /// Mean over the rows (heads) of [n_head, n], rows added in order. Returns [n].
 std::vector<float> head_mean(const MatrixView& heads);
+
+/// Mean of the rows of [n, d], n >= 1, added in order (in double: a sum may leave the range of float32).
+/// Returns [d].
+std::vector<float> mean_row(const MatrixView& rows);
 
 /// (v - min) / (max - min), in place; all 0 when every value is the same.
 void min_max_normalise(std::span<float> values);
