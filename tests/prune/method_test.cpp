@@ -42,8 +42,15 @@ TEST(ParseMethodTest, NamesAndParameters) {
   EXPECT_EQ(parse_method("window_fastv").to_string(), "window_fastv:window=2x2");
   EXPECT_EQ(parse_method("pooling").to_string(), "pooling");
   const MethodUse use = parse_method("balanced:alpha=0.30,redundancy=max");
-  EXPECT_EQ(use.to_string(), "balanced:alpha=0.3,importance=last_text,redundancy=max");
+  EXPECT_EQ(use.to_string(),
+            "balanced:alpha=0.3,features=hidden,importance=last_text,normalise=minmax,redundancy=max");
   EXPECT_EQ(parse_method(use.to_string()).to_string(), use.to_string());
+}
+
+TEST(ParseMethodTest, BlanksDoNotCount) {
+  EXPECT_EQ(parse_method(" fastv\t").to_string(), "fastv");
+  EXPECT_EQ(parse_method(" balanced : alpha = 0.3 , redundancy = max ").to_string(),
+            parse_method("balanced:alpha=0.3,redundancy=max").to_string());
 }
 
 TEST(ParseMethodTest, BadTextIsNamed) {

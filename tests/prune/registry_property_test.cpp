@@ -72,7 +72,8 @@ void expect_equal(const Plan& a, const Plan& b) {
   EXPECT_EQ(a.scores, b.scores);
 }
 
-void expect_valid(const Plan& plan, int32_t n, int32_t n_keep) {
+/// A token may be in several means, but in one selection once.
+void expect_valid(const Plan& plan, int32_t n, int32_t n_keep, const MethodInfo& info) {
   ASSERT_EQ(plan.n_out(), n_keep);
   std::set<int32_t> sources;
   for (int32_t out = 0; out < plan.n_out(); ++out) {
@@ -83,7 +84,8 @@ void expect_valid(const Plan& plan, int32_t n, int32_t n_keep) {
     for (const int32_t token : plan.sources(out)) {
       EXPECT_GE(token, 0);
       EXPECT_LT(token, n);
-      EXPECT_TRUE(sources.insert(token).second) << "token " << token << " is used twice";
+      EXPECT_TRUE(sources.insert(token).second || info.outputs != Outputs::Selection)
+          << "token " << token << " is used twice";
     }
   }
   EXPECT_TRUE(std::is_sorted(plan.position_of.begin(), plan.position_of.end()));
@@ -104,7 +106,7 @@ TEST_P(EveryMethod, GivesExactlyWhatIsAsked) {
   const OwnedSignals signals = random_signals(grid(), 1);
   for (const int32_t n_keep : counts_to_try(use(), signals, grid().size())) {
     SCOPED_TRACE("n_keep " + std::to_string(n_keep));
-    expect_valid(run(text(), signals, n_keep), grid().size(), n_keep);
+    expect_valid(run(text(), signals, n_keep), grid().size(), n_keep, use().method->info());
   }
 }
 
@@ -134,7 +136,7 @@ TEST_P(EveryMethod, WorksOnAnAlreadyPrunedImage) {
   const int32_t n = grid().size() / 2 + 1;
   const OwnedSignals signals = random_signals(grid(), 5, rng.sample(grid().size(), n));
   for (const int32_t n_keep : counts_to_try(use(), signals, n))
-    expect_valid(run(text(), signals, n_keep), n, n_keep);
+    expect_valid(run(text(), signals, n_keep), n, n_keep, use().method->info());
 }
 
 TEST_P(EveryMethod, BadSignalsAreNamed) {
@@ -156,23 +158,43 @@ TEST_P(EveryMethod, BadSignalsAreNamed) {
     }
     expect_rejected(need.signal, "shape", [](Matrix& matrix) { matrix.rows = 0; });
     expect_rejected(need.signal, "shape", [](Matrix& matrix) { matrix.cols = 0; });
-    // One more token than the image has, whichever way tokens run. A text may have any number.
-    if (signal_shape(need.signal) != SignalShape::Text) {
-      expect_rejected(need.signal, "shape", [&](Matrix& matrix) {
-        const bool by_column = matrix.cols == grid().size();
-        matrix = test::random_matrix(matrix.rows + (by_column ? 0 : 1), matrix.cols + (by_column ? 1 : 0),
-                                     [] { return 0.5; });
-      });
-    }
-    OwnedSignals without = good;
-    Signals views = without.view(needs());
-    views.tower_taps.clear();
-    views.projected = views.tower = views.hidden = views.hidden_last = {};
-    views.last_text_attention = views.last_visual_attention = {};
-    Rng rng(1);
-    expect_error(ErrorCode::InvalidArgument, {"got no"},
-                 [&] { run_method(use(), views, counts.front(), rng); });
+    const SignalShape shape = signal_shape(need.signal);
+    if (shape == SignalShape::Text || shape == SignalShape::AllTokens) continue;
+    // One more token than the image has, whichever way tokens run.
+    expect_rejected(need.signal, "shape", [&](Matrix& matrix) {
+      const bool by_column = matrix.cols == grid().size();
+      matrix = test::random_matrix(matrix.rows + (by_column ? 0 : 1), matrix.cols + (by_column ? 1 : 0),
+                                   [] { return 0.5; });
+    });
   }
+  if (needs().empty()) return;
+  Signals bare;
+  bare.grid = grid();
+  Rng rng(1);
+  expect_error(ErrorCode::InvalidArgument, {"got no"}, [&] { run_method(use(), bare, counts.front(), rng); });
+}
+
+TEST_P(EveryMethod, RanksWhenItKeepsTheBestOfItsScores) {
+  if (grid().size() < 500) return;  // by chance on small grids
+  const OwnedSignals signals = random_signals(grid(), 7);
+  const Ints counts = counts_to_try(use(), signals, grid().size());
+  bool best = !counts.empty() && counts.size() > 1;
+  std::vector<float> scores;
+  for (const int32_t n_keep : counts) {
+    const Plan plan = run(text(), signals, n_keep);
+    if (scores.empty()) scores = plan.scores;
+    Ints ranked(scores.size());
+    std::iota(ranked.begin(), ranked.end(), 0);
+    std::stable_sort(ranked.begin(), ranked.end(),
+                     [&](int32_t a, int32_t b) { return scores[a] > scores[b]; });
+    ranked.resize(std::min(ranked.size(), static_cast<std::size_t>(n_keep)));
+    std::sort(ranked.begin(), ranked.end());
+    best = best && plan.is_selection() && plan.scores == scores && plan.index == ranked;
+  }
+  EXPECT_EQ(use().method->ranks(use().params), best)
+      << "Method::ranks() of " << text()
+      << " must say whether it keeps the best of scores that do not depend on "
+      << "n_keep: window() goes by it";
 }
 
 std::string test_name(const ::testing::TestParamInfo<std::tuple<std::string, Grid>>& info) {
@@ -202,7 +224,8 @@ TEST(FuzzTest, RandomSignalsNeverBreakAMethod) {
         random_signals(grid, rng.next(), token_of, static_cast<int64_t>(1 + rng.below(40)));
     // Ties, zeros and numbers at the ends of float32 (not in attention, whose sum must stay finite).
     for (auto& [signal, matrix] : signals.of) {
-      const bool attention = matrix.rows == 4 && matrix.cols == signals.view({}).n();
+      const SignalShape shape = signal_shape(signal);
+      const bool attention = shape == SignalShape::PerHead || shape == SignalShape::OneRow;
       for (float& value : matrix.values) {
         const uint64_t kind = rng.below(12);
         if (kind == 0) value = 0.0F;
@@ -215,7 +238,7 @@ TEST(FuzzTest, RandomSignalsNeverBreakAMethod) {
     const int32_t n = signals.view({}).n();
     for (const int32_t n_keep : counts_to_try(parse_method(text), signals, n)) {
       SCOPED_TRACE(text + ", round " + std::to_string(round) + ", n_keep " + std::to_string(n_keep));
-      expect_valid(run(text, signals, n_keep, rng.next()), n, n_keep);
+      expect_valid(run(text, signals, n_keep, rng.next()), n, n_keep, parse_method(text).method->info());
       if (::testing::Test::HasFailure()) return;
     }
   }
@@ -282,13 +305,14 @@ TEST_P(OrderFree, KeptTokensScoreNoLessThanDropped) {
   for (const int32_t token : plan.index) EXPECT_GE(plan.scores[static_cast<std::size_t>(token)], ranked[29]);
 }
 
-INSTANTIATE_TEST_SUITE_P(Scorers, OrderFree,
-                         ::testing::Values("fastervlm", "fastv", "fastv_vis", "balanced",
-                                           "balanced:importance=cls", "balanced:redundancy=mean",
-                                           "balanced:redundancy=max", "divprune", "scope",
-                                           "scope:combine=add", "cdpruner", "cdpruner:relevance=clip",
-                                           "cdpruner:theta=0.5", "mmr", "mmr:importance=l2",
-                                           "mmr:importance=text", "greedyprune", "greedyprune:tau=0.3"));
+INSTANTIATE_TEST_SUITE_P(
+    Scorers, OrderFree,
+    ::testing::Values("fastervlm", "fastv", "fastv_vis", "balanced", "balanced:importance=cls",
+                      "balanced:redundancy=mean", "balanced:redundancy=max", "divprune", "scope",
+                      "scope:combine=add", "cdpruner", "cdpruner:relevance=clip", "cdpruner:theta=0.5", "mmr",
+                      "mmr:importance=l2", "mmr:importance=text", "greedyprune", "greedyprune:tau=0.3",
+                      "balanced:importance=column", "balanced:importance=rater", "balanced:importance=l2",
+                      "balanced:normalise=zscore", "balanced:normalise=none"));
 
 }  // namespace
 }  // namespace winnow::prune

@@ -41,8 +41,10 @@ TEST(BudgetTest, RejectsEverythingElse) {
 TEST(BudgetTest, ModeNamesRoundTrip) {
   EXPECT_EQ(parse_budget_mode("exact"), BudgetMode::Exact);
   EXPECT_EQ(parse_budget_mode("average"), BudgetMode::LayerAverage);
-  EXPECT_EQ(budget_mode_name(BudgetMode::LayerAverage), "average");
-  expect_error(ErrorCode::InvalidArgument, {"'mean'", "exact or average"}, [] { parse_budget_mode("mean"); });
+  for (const char* name : {"exact", "average", "total", "trr"})
+    EXPECT_EQ(budget_mode_name(parse_budget_mode(name)), name);
+  expect_error(ErrorCode::InvalidArgument, {"'mean'", "exact, average, total or trr"},
+               [] { parse_budget_mode("mean"); });
 }
 
 TEST(TokensToKeepTest, ExactCounts) {
@@ -84,6 +86,50 @@ TEST(TokensToKeepTest, BadCallsAreErrors) {
   expect_error(ErrorCode::InvalidArgument, {"layer 32 of 32"},
                [] { keep("1", BudgetMode::Exact, 9, 32, 32); });
   expect_error(ErrorCode::InvalidArgument, {"budget, got 0"}, [] { tokens_to_keep({}, 9, 2, 32); });
+}
+
+int32_t keep_trained(const std::string& text, BudgetMode mode, int32_t n, int32_t tacr) {
+  Budget budget = parse_budget(text, mode);
+  budget.tacr = tacr;
+  return tokens_to_keep(budget, n, 2, 32);
+}
+
+/// FastV-dagger of arXiv 2502.11501 on Qwen2-VL: TRR = TACR x TFRR with TACR = 4, rates of 66.7, 77.8
+/// and 88.9 %.
+TEST(TrainingAwareTest, RatesMultiplyAsInThePaper) {
+  const auto dropped = [](const char* kept) {
+    return 10000 - keep_trained(kept, BudgetMode::ReductionRate, 10000, 4);
+  };
+  EXPECT_EQ(dropped("33.3%"), 1667);  // 66.7 / 4 = 16.675, half up of what is kept
+  EXPECT_EQ(dropped("22.2%"), 1945);
+  EXPECT_EQ(dropped("11.1%"), 2222);  // 22.225
+  EXPECT_EQ(keep_trained("33.3%", BudgetMode::ReductionRate, 1296, 4), 1080);
+  EXPECT_EQ(keep_trained("100%", BudgetMode::ReductionRate, 1296, 4), 1296);
+  EXPECT_EQ(keep_trained("25%", BudgetMode::ReductionRate, 576, 9), 528);  // 75 / 9 = 8.33 % go
+  expect_error(ErrorCode::InvalidArgument, {"trr", "the count 144", "percentage"},
+               [] { keep_trained("144", BudgetMode::ReductionRate, 576, 4); });
+}
+
+TEST(TrainingAwareTest, TotalCountsTheTokensBeforeTraining) {
+  // 576 tokens that were 2304: 11.1 % of those are 255.7, a ratio of 9 = 4 x 2.25.
+  EXPECT_EQ(keep_trained("11.1%", BudgetMode::Total, 576, 4), 256);
+  EXPECT_EQ(keep_trained("6.25%", BudgetMode::Total, 576, 4), 144);
+  EXPECT_EQ(keep_trained("25%", BudgetMode::Total, 576, 4), 576);
+  EXPECT_EQ(keep_trained("33.3%", BudgetMode::Total, 576, 4), 576);  // training alone does more
+  EXPECT_EQ(keep_trained("144", BudgetMode::Total, 576, 4), 144);
+}
+
+TEST(TrainingAwareTest, WithoutTrainingAllAreExact) {
+  for (int32_t n = 1; n < 800; n += 7) {
+    for (const char* text : {"0.1%", "11.1%", "12.5%", "33.3%", "50%", "99.9%", "100%"}) {
+      const int32_t exact = keep(text, BudgetMode::Exact, n, 2, 32);
+      EXPECT_EQ(keep(text, BudgetMode::Total, n, 2, 32), exact) << n << " " << text;
+      EXPECT_EQ(keep(text, BudgetMode::ReductionRate, n, 2, 32), exact) << n << " " << text;
+    }
+  }
+  Budget budget = parse_budget("25%", BudgetMode::Total);
+  budget.tacr = 0;
+  expect_error(ErrorCode::InvalidArgument, {"ratio of 0"}, [&] { tokens_to_keep(budget, 9, 2, 32); });
 }
 
 TEST(LayerAverageTest, HandWorked) {
@@ -138,7 +184,9 @@ TEST(MakeStepTest, DefaultsOfEachStage) {
   EXPECT_EQ(make_step("random", "25%", BudgetMode::Exact, 2, 32).layer, 2);
   EXPECT_EQ(make_step("random", "25%", BudgetMode::Exact, 0, 32).layer, 0);
   const Step step = make_step("balanced:alpha=0.25", "10%", BudgetMode::LayerAverage, 3, 32);
-  EXPECT_EQ(step.use.to_string(), "balanced:alpha=0.25,importance=last_text,redundancy=last_token");
+  EXPECT_EQ(
+      step.use.to_string(),
+      "balanced:alpha=0.25,features=hidden,importance=last_text,normalise=minmax,redundancy=last_token");
   EXPECT_EQ(step.budget.mode, BudgetMode::LayerAverage);
   EXPECT_EQ(step.budget.to_string(), "10%");
 }
@@ -162,6 +210,21 @@ TEST(MakeStepTest, LayersAreChecked) {
   expect_error(ErrorCode::InvalidArgument, {"fastv", "got 2", "2 layers"}, at("fastv", -1, 2));
   expect_error(ErrorCode::InvalidArgument, {"random", "got 32"}, at("random", 32, 32));
   expect_error(ErrorCode::InvalidArgument, {"fastervlm", "after the tower"}, at("fastervlm", 2, 32));
+}
+
+TEST(MakeStepTest, WhatIsOnlyInTheDecoderIsNotThereAfterTheTower) {
+  const std::string projected = "balanced:features=projected";
+  expect_error(ErrorCode::InvalidArgument, {projected.substr(0, 9), "after the tower", "last_text_attention"},
+               [&] { make_step(projected, "9", BudgetMode::Exact, -1, 32); });
+  expect_error(ErrorCode::InvalidArgument, {"after the tower", "hidden_last"},
+               [&] { make_step(projected + ",importance=cls", "9", BudgetMode::Exact, -1, 32); });
+  const Step step = make_step(projected + ",importance=cls,redundancy=max", "9", BudgetMode::Exact, -1, 32);
+  EXPECT_EQ(step.layer, kAfterTower);
+  EXPECT_EQ(default_position(step), PositionPolicy::Compact);
+  expect_error(ErrorCode::InvalidArgument, {"balanced", "after the tower"}, [&] {
+    make_step(projected + ",importance=cls,redundancy=max", "9", BudgetMode::Exact, 2, 32);
+  });
+  EXPECT_EQ(make_step("balanced:importance=cls,redundancy=max", "9", BudgetMode::Exact, -1, 32).layer, 2);
 }
 
 TEST(MakeStepTest, TheCountMayOnlyBeMissingWhereItIsKnown) {

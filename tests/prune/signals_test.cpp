@@ -46,6 +46,18 @@ TEST(SignalsTest, ViewFindsTheRightMatrix) {
   EXPECT_FALSE(signals.view({Signal::TowerKeys, 5}).present());
 }
 
+TEST(SignalsTest, OnlyTheDecodersOwnNeedIt) {
+  for (const Signal signal : {Signal::InputEmbeds, Signal::Hidden, Signal::HiddenLast, Signal::TextKeys,
+                              Signal::LastTextAttention, Signal::TextAttention, Signal::NextAttention}) {
+    EXPECT_TRUE(is_decoder_signal(signal)) << signal_name(signal);
+  }
+  for (const Signal signal :
+       {Signal::Projected, Signal::ClsToken, Signal::Tower, Signal::ClsAttention, Signal::ColumnAttention,
+        Signal::TowerKeys, Signal::ClipText, Signal::TextEmbeds}) {
+    EXPECT_FALSE(is_decoder_signal(signal)) << signal_name(signal);
+  }
+}
+
 TEST(SignalsTest, CountAndCellsOfAPrunedImage) {
   Signals signals;
   signals.grid = {2, 3};

@@ -12,6 +12,7 @@
 #include "winnow/base/error.h"
 #include "winnow/base/log.h"
 #include "winnow/base/process.h"
+#include "winnow/prune/cascade.h"
 
 namespace winnow::cli {
 namespace fs = std::filesystem;
@@ -128,10 +129,16 @@ engine::SessionOptions ModelArguments::session_options() const {
 }
 
 void PruneArguments::add_to(CLI::App& command) {
-  command.add_option("--prune", method, "NAME[:param=value,...], see 'winnow methods'")
+  command
+      .add_option("--prune", method,
+                  "NAME[:param=value,...], see 'winnow methods'; window(NAME, RxC), then(NAME@LAYER, ...)")
       ->capture_default_str();
-  command.add_option("--keep", keep, "Visual tokens that stay: a number or a percentage, 144 or 25%");
-  command.add_option("--budget", budget, "exact: after the step; average: mean over the decoder's layers")
+  command.add_option("--keep", keep,
+                     "Visual tokens that stay: a number or a percentage, 144 or 25%; of then(), 50%,25%");
+  command
+      .add_option("--budget", budget,
+                  "exact: after the step; average: mean over the decoder's layers; total, trr: with the "
+                  "projector's merging counted, as ratio or as the paper's rate")
       ->capture_default_str();
   command.add_option("--layer", layer, "Prune before this decoder layer (default: the method's own place)");
   command.add_option("--position", position, "original, compact or regrid (default: the method's own)");
@@ -141,25 +148,30 @@ void PruneArguments::add_to(CLI::App& command) {
 }
 
 void PruneArguments::check() const {
-  const prune::MethodUse use = prune::parse_method(method);
-  const prune::BudgetMode mode = prune::parse_budget_mode(budget);
-  if (!keep.empty() && !use.method->info().keeps_all) prune::parse_budget(keep, mode);
+  prune::parse_cascade(method);
+  prune::parse_budgets(keep, prune::parse_budget_mode(budget));
   if (!position.empty()) prune::parse_position_policy(position);
 }
 
-engine::PruneOptions PruneArguments::options(int32_t n_layer) const {
+engine::PruneOptions PruneArguments::options(const engine::Model& model) const {
   engine::PruneOptions out;
   out.seed = seed;
   if (!position.empty()) out.position = prune::parse_position_policy(position);
+  const int32_t n_layer = model.llama().n_layer;
   WINNOW_CHECK(!layer || *layer >= 0, InvalidArgument, "cli.prune", "--layer, got {}, expected 0 to {}",
                *layer, n_layer - 1);
-  out.steps.push_back(
-      prune::make_step(method, keep, prune::parse_budget_mode(budget), layer.value_or(-1), n_layer));
-  if (out.steps.front().use.method->info().keeps_all) {
-    if (!keep.empty()) log(LogLevel::Warning, "--keep {} has no effect with --prune {}", keep, method);
-    out.steps.clear();
+  out.steps = prune::parse_steps(method, keep, prune::parse_budget_mode(budget), layer.value_or(-1), n_layer,
+                                 tacr(model));
+  std::erase_if(out.steps, [](const prune::Step& step) { return step.use.method->info().keeps_all; });
+  if (out.steps.empty() && !keep.empty()) {
+    log(LogLevel::Warning, "--keep {} has no effect with --prune {}", keep, method);
   }
   return out;
+}
+
+int32_t tacr(const engine::Model& model) {
+  const int32_t side = model.mlp().merge.side;
+  return side * side;
 }
 
 void ImageArguments::add_to(CLI::App& command) {

@@ -44,8 +44,11 @@ struct PruneArguments {
   void add_to(CLI::App& command);
   /// What can be known to be wrong before a model is loaded. Throws InvalidArgument, NotFound.
   void check() const;
-  engine::PruneOptions options(int32_t n_layer) const;
+  engine::PruneOptions options(const engine::Model& model) const;
 };
+
+/// Training-aware compression ratio: tower tokens for each visual token (prune::Budget::tacr).
+int32_t tacr(const engine::Model& model);
 
 /// Images of one prompt.
 struct ImageArguments {

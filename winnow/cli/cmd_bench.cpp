@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <filesystem>
 #include <fstream>
@@ -19,6 +20,7 @@
 #include "winnow/cli/peer.h"
 #include "winnow/engine/flops.h"
 #include "winnow/engine/generate.h"
+#include "winnow/prune/cascade.h"
 
 namespace winnow::cli {
 namespace {
@@ -70,29 +72,38 @@ struct Configuration {
   int32_t n_tokens = 0;  ///< prompt tokens, unpruned
 };
 
+bool keeps_all(const prune::MethodUse& use) { return use.method->info().keeps_all; }
+
+/// A method with a budget; --layer goes to those that can take one.
+Configuration configuration(const BenchArguments& args, const engine::Model& model, const std::string& method,
+                            const std::string& keep) {
+  const std::vector<prune::PlacedUse> cascade = prune::parse_cascade(method);
+  const prune::MethodUse& first = cascade.front().use;
+  const bool takes_layer = cascade.size() == 1 && !cascade.front().layer &&
+                           first.method->stage(first.params) != prune::Stage::AfterTower;
+  Configuration c;
+  c.prune.steps = prune::parse_steps(method, keep, prune::parse_budget_mode(args.budget),
+                                     takes_layer ? args.layer : -1, model.llama().n_layer, tacr(model));
+  std::erase_if(c.prune.steps, [](const prune::Step& step) { return keeps_all(step.use); });
+  c.name = keep.empty() || c.prune.steps.empty() ? method : method + " @ " + keep;
+  c.prune.seed = args.seed;
+  if (!args.position.empty()) c.prune.position = prune::parse_position_policy(args.position);
+  return c;
+}
+
 std::vector<Configuration> configurations(const BenchArguments& args, const engine::Model& model) {
-  std::vector<Configuration> out;
-  const auto mode = prune::parse_budget_mode(args.budget);
-  const auto add = [&](const std::string& method, const std::string& keep) {
-    Configuration c;
-    const bool has_layer = prune::parse_method(method).method->info().stage != prune::Stage::AfterTower;
-    const int32_t layer = has_layer ? args.layer : -1;
-    const prune::Step step = prune::make_step(method, keep, mode, layer, model.llama().n_layer);
-    const bool keeps_all = step.use.method->info().keeps_all;
-    c.name = keep.empty() || keeps_all ? method : method + " @ " + keep;
-    if (!keeps_all) c.prune.steps.push_back(step);
-    c.prune.seed = args.seed;
-    if (!args.position.empty()) c.prune.position = prune::parse_position_policy(args.position);
-    out.push_back(std::move(c));
-  };
-  add("none", "");
+  std::vector<Configuration> out{configuration(args, model, "none", "")};
   for (const std::string& method : args.methods) {
-    const prune::MethodUse use = prune::parse_method(method);
-    if (use.method->info().keeps_all) continue;
-    if (use.method->fixed_count(model.grid(), use.params)) {
-      add(method, "");
+    const std::vector<prune::PlacedUse> cascade = prune::parse_cascade(method);
+    const auto keeps = [](const prune::PlacedUse& placed) { return keeps_all(placed.use); };
+    if (std::all_of(cascade.begin(), cascade.end(), keeps)) continue;
+    const auto counts = [&](const prune::PlacedUse& placed) {
+      return keeps(placed) || placed.use.method->fixed_count(model.grid(), placed.use.params);
+    };
+    if (std::all_of(cascade.begin(), cascade.end(), counts)) {
+      out.push_back(configuration(args, model, method, ""));
     } else {
-      for (const std::string& keep : args.keeps) add(method, keep);
+      for (const std::string& keep : args.keeps) out.push_back(configuration(args, model, method, keep));
     }
   }
   if (args.peer) {
@@ -325,8 +336,8 @@ void check(const BenchArguments& args) {
   WINNOW_CHECK(args.images.paths.size() <= 1, InvalidArgument, "cli.bench", "got {} images, expected one",
                args.images.paths.size());
   const auto mode = prune::parse_budget_mode(args.budget);
-  for (const std::string& method : args.methods) prune::parse_method(method);
-  for (const std::string& keep : args.keeps) prune::parse_budget(keep, mode);
+  for (const std::string& method : args.methods) prune::parse_cascade(method);
+  for (const std::string& keep : args.keeps) prune::parse_budgets(keep, mode);
   engine::parse_image_fit(args.images.fit);
   check_writable(args.json_path);
 }
@@ -380,9 +391,12 @@ void add_peer(CLI::App& app, Action& action) {
 void add_bench(CLI::App& app, Action& action) {
   auto args = std::make_shared<BenchArguments>();
   CLI::App& command = *app.add_subcommand("bench", "Measure methods x budgets on one model, stage by stage");
-  command.add_option("--prune", args->methods, "Methods; 'none' is always measured")->capture_default_str();
+  command
+      .add_option("--prune", args->methods,
+                  "Methods and combinations, as in 'winnow run'; 'none' is always measured")
+      ->capture_default_str();
   command.add_option("--keep", args->keeps, "Budgets, for every method")->capture_default_str();
-  command.add_option("--budget", args->budget, "exact or average")->capture_default_str();
+  command.add_option("--budget", args->budget, "As in 'winnow run'")->capture_default_str();
   command.add_option("--layer", args->layer, "Prune before this layer, for methods that can")
       ->check(CLI::Range(0, 1024));
   command.add_option("--position", args->position,

@@ -64,7 +64,7 @@ Conversation::Conversation(const RunArguments& args) : args_(args) {
   load_ms_ = watch.ms();
   model_ = engine::Model::load(model_options);
   session_ = std::make_unique<engine::Session>(model_, args.model.session_options());
-  options_ = args.prune.options(model_->llama().n_layer);
+  options_ = args.prune.options(*model_);
   form_ = engine::choose_template(args.prompt_template, model_->text_file(), model_->tokenizer());
   const engine::TowerRequest request = engine::Session::tower_request(options_);
   for (const engine::Image& picture : pictures_) images_.push_back(session_->encode(picture, fit, request));

@@ -109,7 +109,7 @@ int trace(const TraceArguments& args) {
   const auto fit = engine::parse_image_fit(args.images.fit);
   const auto model = engine::Model::load(model_options);
   engine::Session session(model, args.model.session_options());
-  const engine::PruneOptions options = args.prune.options(model->llama().n_layer);
+  const engine::PruneOptions options = args.prune.options(*model);
 
   record::TensorFile file;
   session.set_observer([&](std::string_view name, std::span<const int64_t> shape,

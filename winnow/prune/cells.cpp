@@ -41,14 +41,24 @@ int32_t divide_up(int32_t a, int32_t b) { return (a - 1) / b + 1; }
 
 }  // namespace
 
-std::vector<Cell> even_cells(const Grid& grid, int32_t count) {
+std::vector<int32_t> even_bands(const Grid& grid, int32_t count) {
   WINNOW_ASSERT(count >= 1 && count <= grid.size());
   const int32_t exact = exact_bands(grid, count);
   const int32_t bands = exact > 0 ? exact : uneven_bands(grid, count);
+  std::vector<int32_t> cells;
+  for (int32_t band = 0; band < bands; ++band) {
+    cells.push_back(boundary(band + 1, count, bands) - boundary(band, count, bands));
+  }
+  return cells;
+}
+
+std::vector<Cell> even_cells(const Grid& grid, int32_t count) {
+  const std::vector<int32_t> columns_of = even_bands(grid, count);
+  const auto bands = static_cast<int32_t>(columns_of.size());
   std::vector<Cell> cells;
   cells.reserve(static_cast<std::size_t>(count));
   for (int32_t band = 0; band < bands; ++band) {
-    const int32_t columns = boundary(band + 1, count, bands) - boundary(band, count, bands);
+    const int32_t columns = columns_of[static_cast<std::size_t>(band)];
     for (int32_t column = 0; column < columns; ++column) {
       cells.push_back({boundary(band, grid.rows, bands), boundary(band + 1, grid.rows, bands),
                        boundary(column, grid.cols, columns), boundary(column + 1, grid.cols, columns)});
@@ -71,6 +81,20 @@ std::vector<Cell> window_cells(const Grid& grid, const Window& window) {
 
 int32_t window_count(const Grid& grid, const Window& window) {
   return divide_up(grid.rows, window.rows) * divide_up(grid.cols, window.cols);
+}
+
+Plan mean_plan(const std::vector<Cell>& cells, const Grid& grid) {
+  Plan plan;
+  std::vector<int32_t> sources;
+  for (const Cell& cell : cells) {
+    sources.clear();
+    for (int32_t row = cell.row_begin; row < cell.row_end; ++row) {
+      for (int32_t col = cell.col_begin; col < cell.col_end; ++col) sources.push_back(row * grid.cols + col);
+    }
+    const std::vector<float> weights(sources.size(), 1.0F / static_cast<float>(sources.size()));
+    plan.add_merged(sources, weights, cell.centre(grid.cols));
+  }
+  return plan;
 }
 
 }  // namespace winnow::prune

@@ -1,11 +1,13 @@
 #pragma once
 
-// Division of a token grid into cells, shared by pooling (mean of a cell) and grid (centre of a cell).
+// Division of a token grid into cells, shared by the methods that pool (mean of a cell), by grid (centre of a
+// cell) and by bilinear (a sample at the centre of each cell).
 
 #include <cstdint>
 #include <vector>
 
 #include "winnow/prune/params.h"
+#include "winnow/prune/plan.h"
 #include "winnow/prune/signals.h"
 
 namespace winnow::prune {
@@ -23,6 +25,9 @@ struct Cell {
   }
 };
 
+/// Cells in each band of rows of even_cells(grid, count), top to bottom.
+std::vector<int32_t> even_bands(const Grid& grid, int32_t count);
+
 /// Exactly `count` cells, in raster order, that cover every token once; 1 <= count <= grid.size().
 /// r x c cells when count = r * c with cells whose sides differ by at most 3:2 (the squarest such pair);
 /// otherwise round(sqrt(count * rows / cols)) bands of rows that hold floor or ceil(count / bands) cells
@@ -35,5 +40,9 @@ std::vector<Cell> window_cells(const Grid& grid, const Window& window);
 
 /// Number of cells of window_cells.
 int32_t window_count(const Grid& grid, const Window& window);
+
+/// One output for each cell: the mean of its tokens at the position of its centre. grid: what the cells
+/// divide.
+Plan mean_plan(const std::vector<Cell>& cells, const Grid& grid);
 
 }  // namespace winnow::prune

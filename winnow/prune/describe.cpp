@@ -40,6 +40,14 @@ A method is used as `--prune NAME[:param=value,...]`. K is the decoder layer, co
 token's id, `compact` renumbers the shorter sequence, `regrid` spreads the kept tokens evenly over their image's ids.
 Ties go to the token with the lower index.
 
+Methods combine; blanks do not count, and a shell wants such text in quotes:
+
+- `window(METHOD, ROWSxCOLUMNS)` shares the budget among windows of the grid (2x2 unless said) and keeps each one's best tokens,
+  for any method that ranks tokens: `window(balanced:alpha=0.3,importance=cls, 3x3)`. `window_fastv` is `window(fastv)`.
+- `then(METHOD@LAYER, METHOD@LAYER, ...)` prunes several times, in ascending order of LAYER: a number, or `tower` for after the
+  tower; without `@` the method's own place. Budgets stand in the same order (`--keep 50%,25%`; each percentage counts what the step
+  before left), or there is one for the last step when parameters fix the other counts.
+
 | method | acts | rule | needs | positions | paper |
 |---|---|---|---|---|---|
 )";

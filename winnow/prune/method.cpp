@@ -7,6 +7,8 @@
 
 #include "winnow/base/error.h"
 #include "winnow/prune/ops.h"
+#include "winnow/prune/syntax.h"
+#include "winnow/prune/window.h"
 
 namespace winnow::prune {
 namespace {
@@ -64,15 +66,16 @@ void check_signal(std::string_view method, const Need& need, const Signals& sign
 
 /// Signals that a method compares must agree in width, and those of the text in the number of tokens.
 void check_together(std::string_view method, const std::vector<Need>& needs, const Signals& signals) {
-  constexpr std::array<std::array<Signal, 2>, 9> kSameWidth = {{{Signal::Hidden, Signal::HiddenLast},
-                                                                {Signal::Hidden, Signal::PreviousHidden},
-                                                                {Signal::HiddenNormed, Signal::TextNormed},
-                                                                {Signal::LayerKeys, Signal::TextKeys},
-                                                                {Signal::ClipImage, Signal::ClipText},
-                                                                {Signal::Projected, Signal::TextEmbeds},
-                                                                {Signal::Projected, Signal::ClsToken},
-                                                                {Signal::InputEmbeds, Signal::TextEmbeds},
-                                                                {Signal::Hidden, Signal::InputEmbeds}}};
+  constexpr std::array<std::array<Signal, 2>, 10> kSameWidth = {{{Signal::Hidden, Signal::HiddenLast},
+                                                                 {Signal::Hidden, Signal::PreviousHidden},
+                                                                 {Signal::HiddenNormed, Signal::TextNormed},
+                                                                 {Signal::LayerKeys, Signal::TextKeys},
+                                                                 {Signal::ClipImage, Signal::ClipText},
+                                                                 {Signal::Projected, Signal::TextEmbeds},
+                                                                 {Signal::Projected, Signal::ClsToken},
+                                                                 {Signal::Projected, Signal::HiddenLast},
+                                                                 {Signal::InputEmbeds, Signal::TextEmbeds},
+                                                                 {Signal::Hidden, Signal::InputEmbeds}}};
   const auto wanted = [&](Signal signal) {
     return std::any_of(needs.begin(), needs.end(), [&](const Need& need) { return need.signal == signal; });
   };
@@ -130,16 +133,43 @@ std::map<std::string, std::string> parse_assignments(std::string_view method, st
   std::map<std::string, std::string> given;
   while (true) {
     const std::size_t comma = text.find(',');
-    const std::string_view part = text.substr(0, comma);
+    const std::string_view part = trimmed(text.substr(0, comma));
     const std::size_t equals = part.find('=');
     WINNOW_CHECK(equals != std::string_view::npos && equals > 0, InvalidArgument, "prune.parse_method",
                  "parameter of {}, got '{}', expected name=value", method, part);
-    const auto [at, fresh] = given.emplace(part.substr(0, equals), part.substr(equals + 1));
+    const auto [at, fresh] = given.emplace(trimmed(part.substr(0, equals)), trimmed(part.substr(equals + 1)));
     WINNOW_CHECK(fresh, InvalidArgument, "prune.parse_method",
                  "parameter of {}, got '{}' twice, expected it once", method, at->first);
     if (comma == std::string_view::npos) return given;
     text.remove_prefix(comma + 1);
   }
+}
+
+/// NAME[:param=value,...]
+MethodUse parse_plain(std::string_view text) {
+  const std::size_t colon = text.find(':');
+  const Method& method = find_method(trimmed(text.substr(0, colon)));
+  std::map<std::string, std::string> given;
+  if (colon != std::string_view::npos) given = parse_assignments(method.info().name, text.substr(colon + 1));
+  return {&method, Params(method.info().name, method.info().params, given)};
+}
+
+/// What stands in the parentheses of window(): a plain method and perhaps a size. The method's own parameters
+/// have commas too, but every one of them has a '='.
+MethodUse parse_windowed(std::string_view arguments) {
+  const std::vector<std::string_view> parts = split_outside(arguments, ',');
+  Window window = kDefaultWindow;
+  if (parts.size() > 1 && parts.back().find('=') == std::string_view::npos) {
+    const auto size = parse_window(parts.back());
+    WINNOW_CHECK(size, InvalidArgument, "prune.parse_method",
+                 "size of window(), got '{}', expected ROWSxCOLUMNS such as 2x2", parts.back());
+    window = *size;
+    arguments = arguments.substr(0, arguments.rfind(','));
+  }
+  const auto inner = parse_call(arguments);
+  WINNOW_CHECK(!inner, InvalidArgument, "prune.parse_method",
+               "window() needs a method that ranks tokens, {}() does not", inner->name);
+  return window_of(parse_plain(arguments), window);
 }
 
 }  // namespace
@@ -192,11 +222,13 @@ std::string MethodUse::to_string() const {
 }
 
 MethodUse parse_method(std::string_view text) {
-  const std::size_t colon = text.find(':');
-  const Method& method = find_method(text.substr(0, colon));
-  std::map<std::string, std::string> given;
-  if (colon != std::string_view::npos) given = parse_assignments(method.info().name, text.substr(colon + 1));
-  return {&method, Params(method.info().name, method.info().params, given)};
+  const auto call = parse_call(text);
+  if (!call) return parse_plain(text);
+  WINNOW_CHECK(call->name != "then", InvalidArgument, "prune.parse_method",
+               "got a cascade, '{}', expected one method", text);
+  WINNOW_CHECK(call->name == "window", NotFound, "prune.parse_method",
+               "unknown combination, got '{}(...)', expected window(METHOD, ROWSxCOLUMNS)", call->name);
+  return parse_windowed(call->arguments);
 }
 
 Plan run_method(const MethodUse& use, const Signals& signals, int32_t n_keep, Rng& rng) {

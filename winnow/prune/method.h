@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -86,6 +87,8 @@ class Method {
  public:
   virtual ~Method() = default;
   virtual const MethodInfo& info() const = 0;
+  /// Where it acts with these parameters.
+  virtual Stage stage(const Params&) const { return info().stage; }
   /// The signals select() reads with these parameters; it may rely on no other.
   virtual std::vector<Need> needs(const Params& params) const = 0;
   /// The number of outputs of an unpruned image when the parameters alone fix it (pooling:window=2x2), else
@@ -94,6 +97,9 @@ class Method {
   /// Steps of a method that acts at several layers; empty: it acts once, where and as often as the user says.
   /// Layers ascend. Used when neither a layer is given nor the method stands in a cascade of the user's.
   virtual std::vector<Scheduled> schedule(const ScheduleRequest&, const Params&) const { return {}; }
+  /// True when select() keeps the n_keep best of Plan::scores and the scores are the same for every n_keep,
+  /// so that window() may share them out.
+  virtual bool ranks(const Params&) const { return false; }
   /// 0 < n_keep < signals.n(), or kMethodDecides for an adaptive method; signals are present, finite and of
   /// the right shapes (run_method checks).
   virtual Plan select(const Signals& signals, int32_t n_keep, const Params& params, Rng& rng) const = 0;
@@ -104,14 +110,16 @@ const std::vector<const Method*>& methods();
 /// Throws NotFound and lists the known names.
 const Method& find_method(std::string_view name);
 
-/// One use of a method as written on the command line, "NAME[:param=value,...]".
+/// One use of a method as written on the command line, "NAME[:param=value,...]" or a combination of it
+/// ("window(NAME...)").
 struct MethodUse {
   const Method* method = nullptr;
-  Params params;
-  /// "balanced:alpha=0.3,..." with every parameter spelled out.
+  Params params{};
+  std::shared_ptr<const Method> owner{};  ///< holds `method` when it was made for this use
+  /// "balanced:alpha=0.3,..." with every parameter spelled out; parse_method() of it gives the same use.
   std::string to_string() const;
 };
-/// Throws NotFound / InvalidArgument.
+/// METHOD of syntax.h. Throws NotFound / InvalidArgument.
 MethodUse parse_method(std::string_view text);
 
 /// Runs a method on one image (a plan may name input n, the [CLS] token, when the method needs ClsToken):

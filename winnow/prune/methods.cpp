@@ -8,6 +8,8 @@
   METHOD(random)               \
   METHOD(grid)                 \
   METHOD(pooling)              \
+  METHOD(m3)                   \
+  METHOD(bilinear)             \
   METHOD(fastervlm)            \
   METHOD(divprune)             \
   METHOD(vispruner)            \

@@ -26,13 +26,6 @@ float reduce(Lanes& lanes) {
 
 bool usable(float square) { return square >= FLT_MIN && square <= FLT_MAX; }
 
-/// Sum of squares in double: for vectors whose squares leave the range of float32.
-double wide_dot(std::span<const float> a, std::span<const float> b) {
-  return std::inner_product(
-      a.begin(), a.end(), b.begin(), 0.0, [](double x, double y) { return x + y; },
-      [](float x, float y) { return static_cast<double>(x) * static_cast<double>(y); });
-}
-
 float wide_cosine(std::span<const float> a, std::span<const float> b) {
   const double lengths = std::sqrt(wide_dot(a, a)) * std::sqrt(wide_dot(b, b));
   return lengths > 0.0 ? static_cast<float>(wide_dot(a, b) / lengths) : 0.0F;
@@ -123,6 +116,12 @@ float dot(std::span<const float> a, std::span<const float> b) {
   }
   for (std::size_t at = whole; at < a.size(); ++at) lanes[at - whole] += a[at] * b[at];
   return reduce(lanes);
+}
+
+double wide_dot(std::span<const float> a, std::span<const float> b) {
+  return std::inner_product(
+      a.begin(), a.end(), b.begin(), 0.0, [](double x, double y) { return x + y; },
+      [](float x, float y) { return static_cast<double>(x) * static_cast<double>(y); });
 }
 
 std::vector<float> cosine_to(const MatrixView& rows, std::span<const float> vector) {

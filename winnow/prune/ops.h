@@ -36,6 +36,9 @@ void min_max_normalise(std::span<float> values);
 /// Inner product of two vectors of the same length.
 float dot(std::span<const float> a, std::span<const float> b);
 
+/// The same in double: for vectors whose products leave the range of float32.
+double wide_dot(std::span<const float> a, std::span<const float> b);
+
 /// Cosine of every row of rows [n, d] with one vector [d], in [-1, 1]; 0 where either has no length. Returns
 /// [n].
 std::vector<float> cosine_to(const MatrixView& rows, std::span<const float> vector);

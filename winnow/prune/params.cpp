@@ -23,16 +23,6 @@ std::optional<T> number(std::string_view text) {
   return value;
 }
 
-std::optional<Window> parse_window(std::string_view text) {
-  const std::size_t cross = text.find('x');
-  if (cross == std::string_view::npos) return std::nullopt;
-  const auto rows = number<int32_t>(text.substr(0, cross));
-  const auto cols = number<int32_t>(text.substr(cross + 1));
-  if (!rows || !cols || *rows < 1 || *cols < 1 || *rows > kMaxWindow || *cols > kMaxWindow)
-    return std::nullopt;
-  return Window{*rows, *cols};
-}
-
 /// The checked value in the one form that records hold ("0.50" becomes "0.5").
 std::string canonical(std::string_view method, const ParamSpec& spec, const std::string& text) {
   switch (spec.kind) {
@@ -75,6 +65,16 @@ const std::string& value_of(const std::map<std::string, std::string, std::less<>
 }
 
 }  // namespace
+
+std::optional<Window> parse_window(std::string_view text) {
+  const std::size_t cross = text.find('x');
+  if (cross == std::string_view::npos) return std::nullopt;
+  const auto rows = number<int32_t>(text.substr(0, cross));
+  const auto cols = number<int32_t>(text.substr(cross + 1));
+  if (!rows || !cols || *rows < 1 || *cols < 1 || *rows > kMaxWindow || *cols > kMaxWindow)
+    return std::nullopt;
+  return Window{*rows, *cols};
+}
 
 Params::Params(std::string_view method, const std::vector<ParamSpec>& specs,
                const std::map<std::string, std::string>& given) {

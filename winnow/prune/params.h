@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -26,6 +27,8 @@ struct Window {
   int32_t rows = 0;
   int32_t cols = 0;
 };
+/// "2x2"; nothing for any other text or for sides outside 1 to 4096.
+std::optional<Window> parse_window(std::string_view text);
 
 /// The checked parameters of one use of a method: given values over defaults.
 class Params {

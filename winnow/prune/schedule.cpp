@@ -5,6 +5,7 @@
 #include <cmath>
 #include <numeric>
 #include <optional>
+#include <utility>
 
 #include "winnow/base/error.h"
 
@@ -26,18 +27,42 @@ int32_t rounded(double tokens, int32_t n) {
   return static_cast<int32_t>(std::clamp(std::floor(tokens + 0.5), 1.0, static_cast<double>(n)));
 }
 
-int32_t resolve_layer(const MethodInfo& info, int32_t layer, int32_t n_layer) {
-  if (info.stage == Stage::AfterTower) {
+int32_t resolve_layer(const MethodUse& use, int32_t layer, int32_t n_layer) {
+  const MethodInfo& info = use.method->info();
+  const Stage stage = use.method->stage(use.params);
+  if (stage == Stage::AfterTower) {
     WINNOW_CHECK(layer < 0, InvalidArgument, "prune.make_step",
                  "layer for {}, got {}, expected none: it acts after the tower", info.name, layer);
     return kAfterTower;
   }
-  if (layer < 0 && info.stage == Stage::Either) return kAfterTower;
+  if (layer < 0 && stage == Stage::Either) return kAfterTower;
   const int32_t chosen = layer < 0 ? info.default_layer : layer;
   WINNOW_CHECK(chosen >= info.min_layer && chosen < n_layer, InvalidArgument, "prune.make_step",
                "layer for {}, got {}, expected {} to {} of a decoder with {} layers", info.name, chosen,
                info.min_layer, n_layer - 1, n_layer);
   return chosen;
+}
+
+/// What a budget asks for, before rounding.
+double target_tokens(const Budget& budget, int32_t n_visual) {
+  WINNOW_CHECK(budget.percent || budget.mode != BudgetMode::ReductionRate, InvalidArgument,
+               "prune.tokens_to_keep", "budget trr, got the count {}, expected a percentage", budget.value);
+  if (!budget.percent) return budget.value;
+  if (budget.mode == BudgetMode::ReductionRate) {
+    return (budget.value + 100.0 * (budget.tacr - 1)) * n_visual / (100.0 * budget.tacr);
+  }
+  const double ratio = budget.mode == BudgetMode::Total ? budget.tacr : 1.0;
+  return budget.value * n_visual * ratio / 100.0;
+}
+
+/// Parameters may ask for what is only there inside the decoder (balanced on projected features by
+/// attention).
+void check_after_tower(const MethodUse& use) {
+  for (const Need& need : use.method->needs(use.params)) {
+    WINNOW_CHECK(!is_decoder_signal(need.signal), InvalidArgument, "prune.make_step",
+                 "{} acts after the tower, got a need of {}, expected signals of tower, projector and text",
+                 use.to_string(), signal_name(need.signal));
+  }
 }
 
 int64_t total(std::span<const int32_t> counts) {
@@ -46,13 +71,23 @@ int64_t total(std::span<const int32_t> counts) {
 
 }  // namespace
 
-std::string_view budget_mode_name(BudgetMode mode) { return mode == BudgetMode::Exact ? "exact" : "average"; }
+std::string_view budget_mode_name(BudgetMode mode) {
+  switch (mode) {
+    case BudgetMode::Exact: return "exact";
+    case BudgetMode::LayerAverage: return "average";
+    case BudgetMode::Total: return "total";
+    case BudgetMode::ReductionRate: return "trr";
+  }
+  return "unknown";
+}
 
 BudgetMode parse_budget_mode(std::string_view name) {
-  if (name == "exact") return BudgetMode::Exact;
-  if (name == "average") return BudgetMode::LayerAverage;
-  fail(ErrorCode::InvalidArgument, "prune.parse_budget_mode", "budget, got '{}', expected exact or average",
-       name);
+  for (const auto mode :
+       {BudgetMode::Exact, BudgetMode::LayerAverage, BudgetMode::Total, BudgetMode::ReductionRate}) {
+    if (name == budget_mode_name(mode)) return mode;
+  }
+  fail(ErrorCode::InvalidArgument, "prune.parse_budget_mode",
+       "budget, got '{}', expected exact, average, total or trr", name);
 }
 
 std::string Budget::to_string() const {
@@ -70,17 +105,20 @@ Budget parse_budget(std::string_view text, BudgetMode mode) {
   WINNOW_CHECK(good, InvalidArgument, "prune.parse_budget",
                "tokens to keep, got '{}', expected a whole number from 1 or a percentage above 0% up to 100%",
                text);
-  return {*value, percent, mode};
+  return {*value, percent, mode, 1};
 }
 
 int32_t tokens_to_keep(const Budget& budget, int32_t n_visual, int32_t layer, int32_t n_layer) {
   WINNOW_CHECK(n_visual >= 1 && n_layer >= 1 && layer < n_layer, InvalidArgument, "prune.tokens_to_keep",
                "got {} visual tokens, layer {} of {}, expected at least one token and a layer inside",
                n_visual, layer, n_layer);
-  WINNOW_CHECK(budget.value > 0.0, InvalidArgument, "prune.tokens_to_keep",
-               "budget, got {}, expected more than 0", budget.value);
-  const double target = budget.percent ? budget.value * n_visual / 100.0 : budget.value;
-  if (budget.mode == BudgetMode::Exact || layer <= 0 || target >= n_visual) return rounded(target, n_visual);
+  WINNOW_CHECK(budget.value > 0.0 && budget.tacr >= 1, InvalidArgument, "prune.tokens_to_keep",
+               "budget, got {} with a training-aware ratio of {}, expected more than 0 and at least 1",
+               budget.value, budget.tacr);
+  const double target = target_tokens(budget, n_visual);
+  if (budget.mode != BudgetMode::LayerAverage || layer <= 0 || target >= n_visual) {
+    return rounded(target, n_visual);
+  }
   const double seen = static_cast<double>(layer) * n_visual;
   const double remaining = target * n_layer - seen;
   WINNOW_CHECK(remaining >= 0.0, InvalidArgument, "prune.tokens_to_keep",
@@ -126,28 +164,35 @@ std::vector<int32_t> image_quotas(int32_t n_keep, std::span<const int32_t> image
   return quotas;
 }
 
-Step make_step(std::string_view method, std::string_view keep, BudgetMode mode, int32_t layer,
-               int32_t n_layer) {
-  Step step;
-  step.use = parse_method(method);
+Step make_step(MethodUse use, const Budget& budget, int32_t layer, int32_t n_layer) {
+  WINNOW_ASSERT(use.method != nullptr);
+  Step step{std::move(use), kAfterTower, budget};
   const MethodInfo& info = step.use.method->info();
-  step.layer = resolve_layer(info, layer, n_layer);
+  step.layer = resolve_layer(step.use, layer, n_layer);
+  if (step.layer == kAfterTower) check_after_tower(step.use);
   if (info.keeps_all) {
-    step.budget = {100.0, true, mode};
+    step.budget = {100.0, true, budget.mode, budget.tacr};
     return step;
   }
-  step.budget.mode = mode;
   const bool fixed = step.use.method->fixed_count(Grid{1, 1}, step.use.params).has_value();
-  WINNOW_CHECK(fixed || !keep.empty(), InvalidArgument, "prune.make_step",
+  WINNOW_CHECK(fixed || budget.value > 0.0, InvalidArgument, "prune.make_step",
                "tokens to keep with {}, got nothing, expected a count or a percentage", info.name);
-  if (!keep.empty()) step.budget = parse_budget(keep, mode);
   return step;
+}
+
+Step make_step(std::string_view method, std::string_view keep, BudgetMode mode, int32_t layer,
+               int32_t n_layer) {
+  MethodUse use = parse_method(method);
+  const bool none = keep.empty() || use.method->info().keeps_all;
+  return make_step(std::move(use), none ? Budget{.mode = mode} : parse_budget(keep, mode), layer, n_layer);
 }
 
 PositionPolicy default_position(const Step& step) {
   WINNOW_ASSERT(step.use.method != nullptr);
   const MethodInfo& info = step.use.method->info();
-  return info.stage == Stage::Either && step.layer >= 0 ? PositionPolicy::Original : info.position;
+  if (info.stage == Stage::Either && step.layer >= 0) return PositionPolicy::Original;
+  if (info.stage == Stage::BeforeLayer && step.layer < 0) return PositionPolicy::Compact;
+  return info.position;
 }
 
 std::vector<int32_t> step_quotas(const Step& step, std::span<const Grid> grids,

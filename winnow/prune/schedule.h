@@ -16,11 +16,13 @@ namespace winnow::prune {
 inline constexpr int32_t kAfterTower = -1;
 
 enum class BudgetMode {
-  Exact,         ///< the count is what remains after the step
-  LayerAverage,  ///< the count is the mean over all decoder layers of the visual tokens that the layer sees
+  Exact,          ///< the count is what remains after the step
+  LayerAverage,   ///< the count is the mean over all decoder layers of the visual tokens that the layer sees
+  Total,          ///< a percentage counts the visual tokens before any training-aware compression
+  ReductionRate,  ///< the share that goes is training-aware ratio x training-free rate (Wen et al. 2025)
 };
 
-/// "exact", "average".
+/// "exact", "average", "total", "trr".
 std::string_view budget_mode_name(BudgetMode mode);
 /// Throws InvalidArgument for any other word.
 BudgetMode parse_budget_mode(std::string_view name);
@@ -30,6 +32,9 @@ struct Budget {
   double value = 0.0;  ///< 0: nobody said, the method's parameters fix the count
   bool percent = false;
   BudgetMode mode = BudgetMode::Exact;
+  /// Training-aware compression ratio of the model, TACR: tower tokens for each visual token that the decoder
+  /// reads (4 when the projector merges 2 x 2). Counts in Total and ReductionRate.
+  int32_t tacr = 1;
   /// As written on the command line; empty when value is 0.
   std::string to_string() const;
 };
@@ -38,9 +43,17 @@ struct Budget {
 Budget parse_budget(std::string_view text, BudgetMode mode = BudgetMode::Exact);
 
 /// Tokens that remain after a step before `layer` (or kAfterTower) of a decoder with n_layer layers, of
-/// n_visual tokens: at least 1, at most n_visual. Percentages round half up. LayerAverage solves (layer *
-/// n_visual + (n_layer - layer) * n) / n_layer = T for n, rounded to nearest; throws InvalidArgument when the
-/// layers before the step alone exceed T.
+/// n_visual tokens: at least 1, at most n_visual. Percentages round half up. Throws InvalidArgument where
+/// said.
+///   LayerAverage   solves (layer * n_visual + (n_layer - layer) * n) / n_layer = T for n, rounded to
+///   nearest;
+///                  throws when the layers before the step alone exceed T
+///   Total          p % of n_visual * tacr, so that ratios multiply: n_visual * tacr / n = tacr * n_visual /
+///   n.
+///                  A budget that training alone already meets keeps all
+///   ReductionRate  1 - (1 - p) / tacr of n_visual: rates multiply as in TRR = TACR * TFRR of arXiv
+///   2502.11501
+///                  (FastV-dagger; p % kept is a TRR of 1 - p). Throws for a count: it is no rate
 int32_t tokens_to_keep(const Budget& budget, int32_t n_visual, int32_t layer, int32_t n_layer);
 
 /// Mean over the decoder's layers of the visual tokens each sees, when `before` tokens enter layer 0 and
@@ -58,15 +71,17 @@ struct Step {
   Budget budget;
 };
 
-/// Puts a step together from command-line words and checks it against the decoder: throws InvalidArgument for
-/// a layer outside [min_layer, n_layer), or one given to a method that takes none. layer < 0: the method's
-/// default. keep may be empty only for "none" (which ignores it) and for methods whose parameters fix the
-/// count.
+/// Puts a step together and checks it against the decoder: throws InvalidArgument for a layer outside
+/// [min_layer, n_layer), for one given to a method that takes none, and for signals that are not there after
+/// the tower. layer < 0: the method's default. The budget's value may be 0 only for "none" (which ignores it)
+/// and for methods whose parameters fix the count.
+Step make_step(MethodUse use, const Budget& budget, int32_t layer, int32_t n_layer);
+/// The same from command-line words; keep may be empty where the value may be 0.
 Step make_step(std::string_view method, std::string_view keep, BudgetMode mode, int32_t layer,
                int32_t n_layer);
 
-/// The policy of a step when nobody says: the method's own; methods that act at either place (random, grid)
-/// follow their hosts, compact after the tower and original before a layer.
+/// The policy of a step when nobody says: the method's own; methods that act at either place (random, grid,
+/// balanced on projected features) follow their hosts, compact after the tower and original before a layer.
 PositionPolicy default_position(const Step& step);
 
 /// Tokens that each image keeps in a step: the count that the parameters fix, all of them for "none", else

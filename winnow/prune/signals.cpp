@@ -63,6 +63,34 @@ bool is_tower_tap(Signal signal) {
          signal == Signal::ColumnAttention || signal == Signal::TowerKeys;
 }
 
+bool is_decoder_signal(Signal signal) {
+  switch (signal) {
+    case Signal::InputEmbeds:
+    case Signal::Hidden:
+    case Signal::HiddenLast:
+    case Signal::PreviousHidden:
+    case Signal::HiddenNormed:
+    case Signal::TextNormed:
+    case Signal::LayerKeys:
+    case Signal::TextKeys:
+    case Signal::LastTextAttention:
+    case Signal::LastVisualAttention:
+    case Signal::TextAttention:
+    case Signal::NextAttention: return true;
+    case Signal::Projected:
+    case Signal::ClsToken:
+    case Signal::Tower:
+    case Signal::ClsAttention:
+    case Signal::WideClsAttention:
+    case Signal::ColumnAttention:
+    case Signal::TowerKeys:
+    case Signal::ClipImage:
+    case Signal::ClipText:
+    case Signal::TextEmbeds: break;
+  }
+  return false;
+}
+
 int32_t resolve_block(int32_t block, int32_t n_block) {
   if (block == kNextBlock) return n_block;
   if (block >= 0) return block;

@@ -59,6 +59,8 @@ enum class SignalShape { PerToken, PerHead, OneRow, OneVector, Text, AllTokens }
 SignalShape signal_shape(Signal signal);
 /// True for signals that belong to a block of the tower (Need::block counts).
 bool is_tower_tap(Signal signal);
+/// True for signals that are only there before a decoder layer.
+bool is_decoder_signal(Signal signal);
 
 /// Which tower block a tower signal is read from: >= 0 counts from the first block, -1 is the block whose
 /// output the projector reads (block 22 of CLIP ViT-L in LLaVA-1.5), -2 the one before it.

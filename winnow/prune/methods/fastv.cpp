@@ -16,6 +16,7 @@ class FastV final : public Method {
  public:
   const MethodInfo& info() const override { return info_; }
   std::vector<Need> needs(const Params&) const override { return {{Signal::LastTextAttention}}; }
+  bool ranks(const Params&) const override { return true; }
   Plan select(const Signals& signals, int32_t n_keep, const Params&, Rng&) const override {
     return top_k_plan(head_mean(signals.last_text_attention), n_keep);
   }

@@ -13,6 +13,7 @@ class FastVVis final : public Method {
  public:
   const MethodInfo& info() const override { return info_; }
   std::vector<Need> needs(const Params&) const override { return {{Signal::LastVisualAttention}}; }
+  bool ranks(const Params&) const override { return true; }
   Plan select(const Signals& signals, int32_t n_keep, const Params&, Rng&) const override {
     return top_k_plan(head_mean(signals.last_visual_attention), n_keep);
   }

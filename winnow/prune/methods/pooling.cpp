@@ -4,8 +4,13 @@
 // LLaVA-NeXT-Video (torch.nn.functional.avg_pool2d with ceil_mode, edge windows divided by their own size).
 // An output takes the position of the cell's centre token. An image that was already pruned is pooled over
 // runs of its remaining tokens.
-
-#include <vector>
+//
+// After the projector and before it are two things, because the projector is not linear. This method is the
+// former: no model needs to be trained for it. A mean before the projector (DeCo, Yao et al. 2024, arXiv
+// 2405.20985) belongs to models that were trained so, and the model file asks for it
+// (winnow.projector.pool_size, docs/design.md). Merging 2 x 2 tokens without training is window=2x2;
+// Qwen2-VL's merger puts the four side by side in front of trained weights, which again is the model file's
+// (clip.vision.spatial_merge_size).
 
 #include "winnow/base/error.h"
 #include "winnow/prune/cells.h"
@@ -30,20 +35,8 @@ class Pooling final : public Method {
                  "window on an image that was already pruned, got {} of {} tokens, expected all", signals.n(),
                  signals.grid.size());
     const Grid grid = whole ? signals.grid : Grid{1, signals.n()};
-    const std::vector<Cell> cells =
-        params.has("window") ? window_cells(grid, params.window("window")) : even_cells(grid, n_keep);
-    Plan plan;
-    std::vector<int32_t> sources;
-    for (const Cell& cell : cells) {
-      sources.clear();
-      for (int32_t row = cell.row_begin; row < cell.row_end; ++row) {
-        for (int32_t col = cell.col_begin; col < cell.col_end; ++col)
-          sources.push_back(row * grid.cols + col);
-      }
-      const std::vector<float> weights(sources.size(), 1.0F / static_cast<float>(sources.size()));
-      plan.add_merged(sources, weights, cell.centre(grid.cols));
-    }
-    return plan;
+    const bool windows = params.has("window");
+    return mean_plan(windows ? window_cells(grid, params.window("window")) : even_cells(grid, n_keep), grid);
   }
 
  private:
@@ -51,6 +44,7 @@ class Pooling final : public Method {
                    .summary = "the mean of each of n_keep cells of the grid",
                    .paper = "baseline",
                    .stage = Stage::AfterTower,
+                   .outputs = Outputs::Means,
                    .params = {{.name = "window",
                                .kind = ParamKind::Window,
                                .help = "pool ROWSxCOLUMNS windows; this fixes the count"}}};
