@@ -241,12 +241,22 @@ prune::Signals Prefill::signals_of(const prune::Step& step, const ImageRun& run,
       case Signal::ClsAttention:
       case Signal::ColumnAttention:
       case Signal::TowerKeys: add_tower_tap(need, run, storage, s); break;
+      case Signal::TextEmbeds: s.text_embeds = text_embeds(step); break;
       default:
         fail(ErrorCode::Unsupported, kWhere, "{} needs {}, which this engine cannot give yet",
              step.use.method->info().name, prune::signal_name(need.signal));
     }
   }
   return s;
+}
+
+/// Rows of the tokens behind the last image, before the decoder has changed them; the last token without any.
+MatrixView Prefill::text_embeds(const prune::Step& step) const {
+  WINNOW_CHECK(step.layer <= 0, Unsupported, kWhere, "{} before layer {} needs text_embeds, expected layer 0",
+               step.use.method->info().name, step.layer);
+  const ImageRun& last = images_.back();
+  const int32_t first = std::min(last.first + last.count, n() - 1);
+  return {hidden_.data() + int64_t{first} * llama_.n_embd, n() - first, llama_.n_embd};
 }
 
 /// The recorded signal of a tower block, for the tokens that are still there.

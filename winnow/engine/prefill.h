@@ -47,6 +47,7 @@ class Prefill {
   void apply(std::size_t step_idx, const Taps& taps);
   prune::Signals signals_of(const prune::Step& step, const ImageRun& run, const Taps& taps,
                             std::vector<std::vector<float>>& storage) const;
+  MatrixView text_embeds(const prune::Step& step) const;
   void add_tower_tap(const prune::Need& need, const ImageRun& run, std::vector<std::vector<float>>& storage,
                      prune::Signals& s) const;
   void gather(const std::vector<prune::Plan>& plans, prune::PositionPolicy policy);
