@@ -83,8 +83,8 @@ struct OwnedSignals {
     return signals;
   }
 
-  Signals view_all() const {
-    std::vector<Need> needs;
+  /// Views of every signal, and of what is needed besides (tower signals of other blocks).
+  Signals view_all(std::vector<Need> needs = {}) const {
     for (const auto& [signal, matrix] : of) needs.push_back({signal});
     return view(needs);
   }

@@ -73,7 +73,7 @@ void expect_equal(const Plan& a, const Plan& b) {
 }
 
 /// A token may be in several means, but in one selection once.
-void expect_valid(const Plan& plan, int32_t n, int32_t n_keep, const MethodInfo& info) {
+void expect_valid(const Plan& plan, const MethodUse& use, int32_t n, int32_t n_keep) {
   ASSERT_EQ(plan.n_out(), n_keep);
   std::set<int32_t> sources;
   for (int32_t out = 0; out < plan.n_out(); ++out) {
@@ -84,11 +84,16 @@ void expect_valid(const Plan& plan, int32_t n, int32_t n_keep, const MethodInfo&
     for (const int32_t token : plan.sources(out)) {
       EXPECT_GE(token, 0);
       EXPECT_LT(token, n);
-      EXPECT_TRUE(sources.insert(token).second || info.outputs != Outputs::Selection)
+      EXPECT_TRUE(sources.insert(token).second || use.method->info().outputs != Outputs::Selection)
           << "token " << token << " is used twice";
     }
   }
-  EXPECT_TRUE(std::is_sorted(plan.position_of.begin(), plan.position_of.end()));
+  if (use.method->info().outputs == Outputs::Selection) {
+    EXPECT_TRUE(plan.is_selection());
+  }
+  if (use.method->info().raster_order) {
+    EXPECT_TRUE(std::is_sorted(plan.position_of.begin(), plan.position_of.end()));
+  }
   EXPECT_EQ(std::set<int32_t>(plan.position_of.begin(), plan.position_of.end()).size(),
             static_cast<std::size_t>(n_keep));
   EXPECT_TRUE(plan.scores.empty() || plan.scores.size() == static_cast<std::size_t>(n));
@@ -106,8 +111,17 @@ TEST_P(EveryMethod, GivesExactlyWhatIsAsked) {
   const OwnedSignals signals = random_signals(grid(), 1);
   for (const int32_t n_keep : counts_to_try(use(), signals, grid().size())) {
     SCOPED_TRACE("n_keep " + std::to_string(n_keep));
-    expect_valid(run(text(), signals, n_keep), grid().size(), n_keep, use().method->info());
+    expect_valid(run(text(), signals, n_keep), use(), grid().size(), n_keep);
   }
+}
+
+TEST_P(EveryMethod, AdaptiveMethodsFindACount) {
+  if (!use().method->info().adaptive) return;
+  const OwnedSignals signals = random_signals(grid(), 1);
+  const Plan plan = run(text(), signals, kMethodDecides, 7);
+  EXPECT_GE(plan.n_out(), 1);
+  expect_valid(plan, use(), grid().size(), plan.n_out());
+  expect_equal(plan, run(text(), signals, kMethodDecides, 7));
 }
 
 TEST_P(EveryMethod, SameSeedSamePlan) {
@@ -127,7 +141,7 @@ TEST_P(EveryMethod, ReadsNothingThatItDoesNotDeclare) {
   const OwnedSignals signals = random_signals(grid(), 4);
   for (const int32_t n_keep : counts_to_try(use(), signals, grid().size())) {
     Rng rng(1);
-    expect_equal(run(text(), signals, n_keep), run_method(use(), signals.view_all(), n_keep, rng));
+    expect_equal(run(text(), signals, n_keep), run_method(use(), signals.view_all(needs()), n_keep, rng));
   }
 }
 
@@ -136,7 +150,7 @@ TEST_P(EveryMethod, WorksOnAnAlreadyPrunedImage) {
   const int32_t n = grid().size() / 2 + 1;
   const OwnedSignals signals = random_signals(grid(), 5, rng.sample(grid().size(), n));
   for (const int32_t n_keep : counts_to_try(use(), signals, n))
-    expect_valid(run(text(), signals, n_keep), n, n_keep, use().method->info());
+    expect_valid(run(text(), signals, n_keep), use(), n, n_keep);
 }
 
 TEST_P(EveryMethod, BadSignalsAreNamed) {
@@ -158,13 +172,15 @@ TEST_P(EveryMethod, BadSignalsAreNamed) {
     }
     expect_rejected(need.signal, "shape", [](Matrix& matrix) { matrix.rows = 0; });
     expect_rejected(need.signal, "shape", [](Matrix& matrix) { matrix.cols = 0; });
+    // A token too many, whichever way tokens run; one too few where more are allowed. Text may be of any
+    // length.
     const SignalShape shape = signal_shape(need.signal);
-    if (shape == SignalShape::Text || shape == SignalShape::AllTokens) continue;
-    // One more token than the image has, whichever way tokens run.
+    if (shape == SignalShape::Text) continue;
     expect_rejected(need.signal, "shape", [&](Matrix& matrix) {
       const bool by_column = matrix.cols == grid().size();
-      matrix = test::random_matrix(matrix.rows + (by_column ? 0 : 1), matrix.cols + (by_column ? 1 : 0),
-                                   [] { return 0.5; });
+      const int64_t extra = shape == SignalShape::AllTokens ? -1 : 1;
+      matrix = test::random_matrix(matrix.rows + (by_column ? 0 : extra),
+                                   matrix.cols + (by_column ? extra : 0), [] { return 0.5; });
     });
   }
   if (needs().empty()) return;
@@ -238,7 +254,7 @@ TEST(FuzzTest, RandomSignalsNeverBreakAMethod) {
     const int32_t n = signals.view({}).n();
     for (const int32_t n_keep : counts_to_try(parse_method(text), signals, n)) {
       SCOPED_TRACE(text + ", round " + std::to_string(round) + ", n_keep " + std::to_string(n_keep));
-      expect_valid(run(text, signals, n_keep, rng.next()), n, n_keep, parse_method(text).method->info());
+      expect_valid(run(text, signals, n_keep, rng.next()), parse_method(text), n, n_keep);
       if (::testing::Test::HasFailure()) return;
     }
   }
@@ -312,7 +328,8 @@ INSTANTIATE_TEST_SUITE_P(
                       "scope:combine=add", "cdpruner", "cdpruner:relevance=clip", "cdpruner:theta=0.5", "mmr",
                       "mmr:importance=l2", "mmr:importance=text", "greedyprune", "greedyprune:tau=0.3",
                       "balanced:importance=column", "balanced:importance=rater", "balanced:importance=l2",
-                      "balanced:normalise=zscore", "balanced:normalise=none"));
+                      "balanced:normalise=zscore", "balanced:normalise=none", "pyramiddrop", "v2drop",
+                      "v2drop:norm=l1", "v2drop:norm=cosine", "mustdrop:keys=0"));
 
 }  // namespace
 }  // namespace winnow::prune

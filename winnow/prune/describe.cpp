@@ -25,7 +25,7 @@ std::string describe_stage(const MethodInfo& info) {
 
 std::string describe_position(const MethodInfo& info) {
   const std::string own(position_policy_name(info.position));
-  const Step before_layer{{&find_method(info.name), {}}, info.default_layer, {}};
+  const Step before_layer{parse_method(info.name), info.default_layer, {}};
   const std::string there(position_policy_name(default_position(before_layer)));
   return own == there ? own : fmt::format("{}; {} before a layer", own, there);
 }

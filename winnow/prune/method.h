@@ -87,8 +87,10 @@ class Method {
  public:
   virtual ~Method() = default;
   virtual const MethodInfo& info() const = 0;
-  /// Where it acts with these parameters.
+  /// Where it acts with these parameters, and what then happens to position ids: as in info(), unless a
+  /// parameter chooses between variants that differ in it.
   virtual Stage stage(const Params&) const { return info().stage; }
+  virtual PositionPolicy position(const Params&) const { return info().position; }
   /// The signals select() reads with these parameters; it may rely on no other.
   virtual std::vector<Need> needs(const Params& params) const = 0;
   /// The number of outputs of an unpruned image when the parameters alone fix it (pooling:window=2x2), else

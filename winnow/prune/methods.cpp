@@ -20,7 +20,14 @@
   METHOD(fastv)                \
   METHOD(fastv_vis)            \
   METHOD(window_fastv)         \
-  METHOD(balanced)
+  METHOD(balanced)             \
+  METHOD(sparsevlm)            \
+  METHOD(pyramiddrop)          \
+  METHOD(dart)                 \
+  METHOD(mustdrop)             \
+  METHOD(v2drop)               \
+  METHOD(btp)                  \
+  METHOD(horizon)
 
 namespace winnow::prune {
 

@@ -31,6 +31,16 @@ float wide_cosine(std::span<const float> a, std::span<const float> b) {
   return lengths > 0.0 ? static_cast<float>(wide_dot(a, b) / lengths) : 0.0F;
 }
 
+/// `square` is dot(vector, vector).
+float cosine_of(std::span<const float> row, std::span<const float> vector, float square) {
+  const float product = dot(row, vector);
+  const float row_square = dot(row, row);  // a pass of its own: the row is in the first-level cache by now
+  const bool in_range = usable(square) && usable(row_square) && std::isfinite(product);
+  const float cosine =
+      in_range ? product / (std::sqrt(row_square) * std::sqrt(square)) : wide_cosine(row, vector);
+  return std::clamp(cosine, -1.0F, 1.0F);
+}
+
 /// Score in the high half, so that the smallest key is the best score and, among equals, the lowest index.
 uint64_t rank_key(float score, std::size_t index) {
   const auto bits = std::bit_cast<uint32_t>(score + 0.0F);  // + 0 turns -0 into +0: they tie
@@ -53,24 +63,25 @@ bool all_zero(std::span<const float> values) {
   return std::all_of(values.begin(), values.end(), [](float value) { return value == 0.0F; });
 }
 
-std::vector<int32_t> top_k(std::span<const float> scores, int32_t k) {
+std::vector<int32_t> best_first(std::span<const float> scores, int32_t k) {
   WINNOW_ASSERT(k >= 0 && static_cast<std::size_t>(k) <= scores.size());
   std::vector<uint64_t> keys(scores.size());
   for (std::size_t i = 0; i < scores.size(); ++i) keys[i] = rank_key(scores[i], i);
   if (static_cast<std::size_t>(k) < keys.size()) std::nth_element(keys.begin(), keys.begin() + k, keys.end());
+  std::sort(keys.begin(), keys.begin() + k);
   std::vector<int32_t> kept(static_cast<std::size_t>(k));
   for (std::size_t i = 0; i < kept.size(); ++i) kept[i] = static_cast<int32_t>(keys[i] & 0xffffffffU);
+  return kept;
+}
+
+std::vector<int32_t> top_k(std::span<const float> scores, int32_t k) {
+  std::vector<int32_t> kept = best_first(scores, k);
   std::sort(kept.begin(), kept.end());
   return kept;
 }
 
 std::vector<int32_t> descending_order(std::span<const float> scores) {
-  std::vector<uint64_t> keys(scores.size());
-  for (std::size_t i = 0; i < scores.size(); ++i) keys[i] = rank_key(scores[i], i);
-  std::sort(keys.begin(), keys.end());
-  std::vector<int32_t> order(scores.size());
-  for (std::size_t i = 0; i < order.size(); ++i) order[i] = static_cast<int32_t>(keys[i] & 0xffffffffU);
-  return order;
+  return best_first(scores, static_cast<int32_t>(scores.size()));
 }
 
 std::vector<float> head_mean(const MatrixView& heads) {
@@ -95,6 +106,22 @@ std::vector<float> mean_row(const MatrixView& rows) {
   std::vector<float> mean(sum.size());
   const auto count = static_cast<double>(rows.rows);
   for (std::size_t c = 0; c < sum.size(); ++c) mean[c] = static_cast<float>(sum[c] / count);
+  return mean;
+}
+
+std::vector<float> text_head_mean(const MatrixView& attention, int32_t n_text,
+                                  std::span<const int32_t> tokens, std::span<const int32_t> heads) {
+  WINNOW_ASSERT(!heads.empty() && n_text >= 1);
+  const auto n = static_cast<std::size_t>(attention.cols);
+  std::vector<float> mean(tokens.size() * n, 0.0F);
+  for (std::size_t t = 0; t < tokens.size(); ++t) {
+    const std::span<float> out(mean.data() + t * n, n);
+    for (const int32_t head : heads) {
+      const std::span<const float> row = attention.row(int64_t{head} * n_text + tokens[t]);
+      for (std::size_t j = 0; j < n; ++j) out[j] += row[j];
+    }
+    for (float& value : out) value /= static_cast<float>(heads.size());
+  }
   return mean;
 }
 
@@ -124,18 +151,43 @@ double wide_dot(std::span<const float> a, std::span<const float> b) {
       [](float x, float y) { return static_cast<double>(x) * static_cast<double>(y); });
 }
 
+double squared_distance(std::span<const float> a, std::span<const float> b) {
+  WINNOW_ASSERT(a.size() == b.size());
+  Lanes lanes{};
+  const auto add = [&](std::size_t lane, std::size_t at) {
+    const float difference = a[at] - b[at];
+    lanes[lane] += difference * difference;
+  };
+  const std::size_t whole = a.size() / kLanes * kLanes;
+  for (std::size_t at = 0; at < whole; at += kLanes) {
+    for (std::size_t i = 0; i < kLanes; ++i) add(i, at + i);
+  }
+  for (std::size_t at = whole; at < a.size(); ++at) add(at - whole, at);
+  const float square = reduce(lanes);
+  if (usable(square)) return static_cast<double>(square);
+  return std::inner_product(
+      a.begin(), a.end(), b.begin(), 0.0, [](double x, double y) { return x + y; },
+      [](float x, float y) {
+        const double difference = static_cast<double>(x) - static_cast<double>(y);
+        return difference * difference;
+      });
+}
+
+float saturated(double value) {
+  return static_cast<float>(std::clamp(value, -static_cast<double>(FLT_MAX), static_cast<double>(FLT_MAX)));
+}
+
+float cosine(std::span<const float> a, std::span<const float> b) {
+  WINNOW_ASSERT(a.size() == b.size());
+  return cosine_of(a, b, dot(b, b));
+}
+
 std::vector<float> cosine_to(const MatrixView& rows, std::span<const float> vector) {
   WINNOW_ASSERT(static_cast<std::size_t>(rows.cols) == vector.size());
   const float square = dot(vector, vector);
-  const float length = std::sqrt(square);
   std::vector<float> cosines(static_cast<std::size_t>(rows.rows));
   for (int64_t r = 0; r < rows.rows; ++r) {
-    const std::span<const float> row = rows.row(r);
-    const float product = dot(row, vector);
-    const float row_square = dot(row, row);  // a pass of its own: the row is in the first-level cache by now
-    const bool in_range = usable(square) && usable(row_square) && std::isfinite(product);
-    const float cosine = in_range ? product / (std::sqrt(row_square) * length) : wide_cosine(row, vector);
-    cosines[static_cast<std::size_t>(r)] = std::clamp(cosine, -1.0F, 1.0F);
+    cosines[static_cast<std::size_t>(r)] = cosine_of(rows.row(r), vector, square);
   }
   return cosines;
 }

@@ -20,6 +20,9 @@ bool all_zero(std::span<const float> values);
 /// Indices of the k best scores, ascending. Ties go to the lower index. 0 <= k <= scores.size().
 std::vector<int32_t> top_k(std::span<const float> scores, int32_t k);
 
+/// The same, best first.
+std::vector<int32_t> best_first(std::span<const float> scores, int32_t k);
+
 /// All indices, best score first. Ties go to the lower index.
 std::vector<int32_t> descending_order(std::span<const float> scores);
 
@@ -29,6 +32,10 @@ std::vector<float> head_mean(const MatrixView& heads);
 /// Mean of the rows of [n, d], n >= 1, added in order (in double: a sum may leave the range of float32).
 /// Returns [d].
 std::vector<float> mean_row(const MatrixView& rows);
+/// Mean over some heads of some rows of Signal::TextAttention [n_head * n_text, n], in which row
+/// head * n_text + t is text token t. Returns [tokens.size() * n].
+std::vector<float> text_head_mean(const MatrixView& attention, int32_t n_text,
+                                  std::span<const int32_t> tokens, std::span<const int32_t> heads);
 
 /// (v - min) / (max - min), in place; all 0 when every value is the same.
 void min_max_normalise(std::span<float> values);
@@ -36,8 +43,17 @@ void min_max_normalise(std::span<float> values);
 /// Inner product of two vectors of the same length.
 float dot(std::span<const float> a, std::span<const float> b);
 
-/// The same in double: for vectors whose products leave the range of float32.
+/// The same in double, term by term: for vectors whose products may leave the range of float32.
 double wide_dot(std::span<const float> a, std::span<const float> b);
+
+/// Squared Euclidean distance of two vectors of the same length; in double where float32 would overflow.
+double squared_distance(std::span<const float> a, std::span<const float> b);
+
+/// The nearest float32; the largest of its sign for what is beyond its range.
+float saturated(double value);
+
+/// Cosine of two vectors of the same length, in [-1, 1]; 0 where either has no length.
+float cosine(std::span<const float> a, std::span<const float> b);
 
 /// Cosine of every row of rows [n, d] with one vector [d], in [-1, 1]; 0 where either has no length. Returns
 /// [n].

@@ -189,10 +189,10 @@ Step make_step(std::string_view method, std::string_view keep, BudgetMode mode, 
 
 PositionPolicy default_position(const Step& step) {
   WINNOW_ASSERT(step.use.method != nullptr);
-  const MethodInfo& info = step.use.method->info();
-  if (info.stage == Stage::Either && step.layer >= 0) return PositionPolicy::Original;
-  if (info.stage == Stage::BeforeLayer && step.layer < 0) return PositionPolicy::Compact;
-  return info.position;
+  const Method& method = *step.use.method;
+  if (method.info().stage == Stage::BeforeLayer && step.layer < 0) return PositionPolicy::Compact;
+  const bool follows_host = method.stage(step.use.params) == Stage::Either && step.layer >= 0;
+  return follows_host ? PositionPolicy::Original : method.position(step.use.params);
 }
 
 std::vector<int32_t> step_quotas(const Step& step, std::span<const Grid> grids,
