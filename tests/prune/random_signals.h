@@ -83,7 +83,7 @@ struct OwnedSignals {
     return signals;
   }
 
-  /// Views of every signal, and of what is needed besides (tower signals of other blocks).
+  /// Views of every signal at the block of the features, and of what is needed besides (other blocks).
   Signals view_all(std::vector<Need> needs = {}) const {
     for (const auto& [signal, matrix] : of) needs.push_back({signal});
     return view(needs);

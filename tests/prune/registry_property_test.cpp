@@ -50,7 +50,8 @@ std::vector<std::string> all_uses() {
   return uses;
 }
 
-/// Counts that a use allows on an image of n tokens, all of them (n) left out.
+/// Counts that a use allows on an image of n tokens, all of them (n) left out; the last is the method's own
+/// if it is adaptive.
 Ints counts_to_try(const MethodUse& use, const OwnedSignals& signals, int32_t n) {
   if (use.method->info().keeps_all) return {};
   if (const auto fixed = use.method->fixed_count(signals.grid, use.params)) {
@@ -61,6 +62,7 @@ Ints counts_to_try(const MethodUse& use, const OwnedSignals& signals, int32_t n)
   for (const int32_t count : counts) {
     if (count >= 1 && count < n) result.push_back(count);
   }
+  if (use.method->info().adaptive) result.push_back(kMethodDecides);
   return result;
 }
 
@@ -72,30 +74,46 @@ void expect_equal(const Plan& a, const Plan& b) {
   EXPECT_EQ(a.scores, b.scores);
 }
 
-/// A token may be in several means, but in one selection once.
-void expect_valid(const Plan& plan, const MethodUse& use, int32_t n, int32_t n_keep) {
-  ASSERT_EQ(plan.n_out(), n_keep);
-  std::set<int32_t> sources;
+bool reads_cls_token(const MethodUse& use) {
+  const std::vector<Need> needs = use.method->needs(use.params);
+  return std::any_of(needs.begin(), needs.end(),
+                     [](const Need& need) { return need.signal == Signal::ClsToken; });
+}
+
+/// What MethodInfo says about the weights of an output. Only sums may use a token in several outputs.
+void expect_weights(const Plan& plan, Outputs kind, int32_t n_in) {
+  std::set<int32_t> used;
   for (int32_t out = 0; out < plan.n_out(); ++out) {
     ASSERT_FALSE(plan.sources(out).empty());
     double sum = 0;
     for (const float weight : plan.weights(out)) sum += static_cast<double>(weight);
-    EXPECT_NEAR(sum, 1.0, 1e-5) << "output " << out;
+    if (kind != Outputs::Sums) {
+      EXPECT_NEAR(sum, 1.0, 1e-5) << "output " << out;
+    } else {
+      used.clear();
+    }
     for (const int32_t token : plan.sources(out)) {
       EXPECT_GE(token, 0);
-      EXPECT_LT(token, n);
-      EXPECT_TRUE(sources.insert(token).second || use.method->info().outputs != Outputs::Selection)
-          << "token " << token << " is used twice";
+      EXPECT_LT(token, n_in);
+      EXPECT_TRUE(used.insert(token).second) << "token " << token << " is used twice";
     }
   }
-  if (use.method->info().outputs == Outputs::Selection) {
-    EXPECT_TRUE(plan.is_selection());
+}
+
+/// n_keep: as asked for; kMethodDecides for any number up to n.
+void expect_valid(const Plan& plan, const MethodUse& use, int32_t n, int32_t n_keep) {
+  const MethodInfo& info = use.method->info();
+  if (n_keep == kMethodDecides) {
+    ASSERT_GE(plan.n_out(), 1);
+    ASSERT_LE(plan.n_out(), n);
+  } else {
+    ASSERT_EQ(plan.n_out(), n_keep);
   }
-  if (use.method->info().raster_order) {
-    EXPECT_TRUE(std::is_sorted(plan.position_of.begin(), plan.position_of.end()));
-  }
+  expect_weights(plan, info.outputs, reads_cls_token(use) ? n + 1 : n);
+  EXPECT_TRUE(info.outputs != Outputs::Selection || plan.is_selection());
+  EXPECT_TRUE(!info.raster_order || std::is_sorted(plan.position_of.begin(), plan.position_of.end()));
   EXPECT_EQ(std::set<int32_t>(plan.position_of.begin(), plan.position_of.end()).size(),
-            static_cast<std::size_t>(n_keep));
+            static_cast<std::size_t>(plan.n_out()));
   EXPECT_TRUE(plan.scores.empty() || plan.scores.size() == static_cast<std::size_t>(n));
 }
 
@@ -236,8 +254,8 @@ TEST(FuzzTest, RandomSignalsNeverBreakAMethod) {
       token_of =
           rng.sample(grid.size(), static_cast<int32_t>(1 + rng.below(static_cast<uint64_t>(grid.size()))));
     }
-    OwnedSignals signals =
-        random_signals(grid, rng.next(), token_of, static_cast<int64_t>(1 + rng.below(40)));
+    OwnedSignals signals =  // a width that the 4 heads divide
+        random_signals(grid, rng.next(), token_of, static_cast<int64_t>(4 * (1 + rng.below(10))));
     // Ties, zeros and numbers at the ends of float32 (not in attention, whose sum must stay finite).
     for (auto& [signal, matrix] : signals.of) {
       const SignalShape shape = signal_shape(signal);
@@ -323,7 +341,7 @@ TEST_P(OrderFree, KeptTokensScoreNoLessThanDropped) {
 
 INSTANTIATE_TEST_SUITE_P(
     Scorers, OrderFree,
-    ::testing::Values("fastervlm", "fastv", "fastv_vis", "balanced", "balanced:importance=cls",
+    ::testing::Values("fastervlm", "hired", "fastv", "fastv_vis", "balanced", "balanced:importance=cls",
                       "balanced:redundancy=mean", "balanced:redundancy=max", "divprune", "scope",
                       "scope:combine=add", "cdpruner", "cdpruner:relevance=clip", "cdpruner:theta=0.5", "mmr",
                       "mmr:importance=l2", "mmr:importance=text", "greedyprune", "greedyprune:tau=0.3",

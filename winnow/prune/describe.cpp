@@ -66,8 +66,10 @@ std::string describe_range(const ParamSpec& spec) {
 
 std::string describe_needs(const Method& method) {
   std::vector<std::string> names;
-  for (const Need& need : method.needs(with_defaults(method).params))
-    names.emplace_back(signal_name(need.signal));
+  for (const Need& need : method.needs(with_defaults(method).params)) {
+    const std::string_view name = signal_name(need.signal);  // once, however many blocks it is read from
+    if (std::find(names.begin(), names.end(), name) == names.end()) names.emplace_back(name);
+  }
   return names.empty() ? "nothing" : fmt::format("{}", fmt::join(names, ", "));
 }
 

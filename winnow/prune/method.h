@@ -63,6 +63,7 @@ struct MethodInfo {
   bool may_drop_all = false;  ///< inside the decoder a budget of 0 is meant
   Outputs outputs = Outputs::Selection;
   bool raster_order = true;  ///< outputs ascend by position_of; false: the authors' own order (see the file)
+  bool before_projector = false;  ///< the authors merge what enters the projector, then project the outputs
   std::vector<ParamSpec> params{};
 };
 

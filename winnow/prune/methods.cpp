@@ -17,6 +17,13 @@
   METHOD(cdpruner)             \
   METHOD(mmr)                  \
   METHOD(greedyprune)          \
+  METHOD(visionzip)            \
+  METHOD(prumerge)             \
+  METHOD(prumerge_plus)        \
+  METHOD(trim)                 \
+  METHOD(holov)                \
+  METHOD(hiprune)              \
+  METHOD(hired)                \
   METHOD(fastv)                \
   METHOD(fastv_vis)            \
   METHOD(window_fastv)         \

@@ -48,6 +48,23 @@ uint64_t rank_key(float score, std::size_t index) {
   return (static_cast<uint64_t>(~ascending) << 32U) | index;
 }
 
+/// Keys of the k best scores, in no order.
+std::vector<uint64_t> best_keys(std::span<const float> scores, int32_t k) {
+  WINNOW_ASSERT(k >= 0 && static_cast<std::size_t>(k) <= scores.size());
+  std::vector<uint64_t> keys(scores.size());
+  for (std::size_t i = 0; i < scores.size(); ++i) keys[i] = rank_key(scores[i], i);
+  if (static_cast<std::size_t>(k) < keys.size()) std::nth_element(keys.begin(), keys.begin() + k, keys.end());
+  keys.resize(static_cast<std::size_t>(k));
+  return keys;
+}
+
+std::vector<int32_t> indices_of(std::span<const uint64_t> keys) {
+  std::vector<int32_t> indices;
+  indices.reserve(keys.size());
+  for (const uint64_t key : keys) indices.push_back(static_cast<int32_t>(key & 0xffffffffU));
+  return indices;
+}
+
 }  // namespace
 
 bool all_finite(std::span<const float> values) {
@@ -63,21 +80,16 @@ bool all_zero(std::span<const float> values) {
   return std::all_of(values.begin(), values.end(), [](float value) { return value == 0.0F; });
 }
 
-std::vector<int32_t> best_first(std::span<const float> scores, int32_t k) {
-  WINNOW_ASSERT(k >= 0 && static_cast<std::size_t>(k) <= scores.size());
-  std::vector<uint64_t> keys(scores.size());
-  for (std::size_t i = 0; i < scores.size(); ++i) keys[i] = rank_key(scores[i], i);
-  if (static_cast<std::size_t>(k) < keys.size()) std::nth_element(keys.begin(), keys.begin() + k, keys.end());
-  std::sort(keys.begin(), keys.begin() + k);
-  std::vector<int32_t> kept(static_cast<std::size_t>(k));
-  for (std::size_t i = 0; i < kept.size(); ++i) kept[i] = static_cast<int32_t>(keys[i] & 0xffffffffU);
+std::vector<int32_t> top_k(std::span<const float> scores, int32_t k) {
+  std::vector<int32_t> kept = indices_of(best_keys(scores, k));
+  std::sort(kept.begin(), kept.end());
   return kept;
 }
 
-std::vector<int32_t> top_k(std::span<const float> scores, int32_t k) {
-  std::vector<int32_t> kept = best_first(scores, k);
-  std::sort(kept.begin(), kept.end());
-  return kept;
+std::vector<int32_t> best_first(std::span<const float> scores, int32_t k) {
+  std::vector<uint64_t> keys = best_keys(scores, k);
+  std::sort(keys.begin(), keys.end());
+  return indices_of(keys);
 }
 
 std::vector<int32_t> descending_order(std::span<const float> scores) {

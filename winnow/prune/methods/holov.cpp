@@ -1,0 +1,215 @@
+// HoloV: each part of the image gets a share of the budget by its attention and variety, and spends it on its
+// most attended patches.
+// Zou et al. 2025, "Don't Just Chase Highlighted Tokens in MLLMs: Revisiting Visual Holistic Context
+// Retention", arXiv 2510.02912. Reference: obananas/HoloV @1d2e65e961, llava/model/utils.py, HoloV.
+//   parts     `chunks` runs of the flat raster, the first (n mod chunks) one token longer
+//   a_i       [CLS] attention of the block whose output the projector reads, mean over heads
+//   v_i       variance of the cosines of projected features of token i and the others of its part, where the
+//             token's own is counted as 0:  m_i = sum_j S_ij / (p - 1), v_i = sum_j (S_ij - m_i)^2 / (p - 1)
+//   score_i   1000 a_i + beta v_i * mean(1000 a) / (mean(v) + 1e-6), means over the part; a part of one token
+//             scores a_i alone (without the 1000)
+//   quota     floor(w n_keep), w = share of the part's mean score; what is left one each to the largest w
+// Outputs: part by part, inside a part by falling attention, a part that keeps all its tokens in raster
+// order. A quota can exceed the part. The reference then fills up with zero vectors at the end: overflow=pad,
+// here outputs whose one source has weight 0, at positions where nothing else stands. Default overflow=share:
+// what does not fit is shared among the parts with room by the same rule. Code, not paper: the paper cuts the
+// image in two dimensions and fetches dropped tokens again in the decoder. An image of fewer tokens than
+// chunks has parts of one token.
+
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+
+#include "winnow/base/error.h"
+#include "winnow/prune/method.h"
+#include "winnow/prune/ops.h"
+
+namespace winnow::prune {
+namespace {
+
+constexpr Need kAttention{Signal::ClsAttention, kFeatureBlock};
+
+struct Chunk {
+  int32_t begin = 0;
+  int32_t end = 0;
+  int32_t size() const { return end - begin; }
+};
+
+std::vector<Chunk> cut(int32_t n, int32_t n_chunk) {
+  n_chunk = std::min(n, n_chunk);
+  std::vector<Chunk> chunks;
+  for (int32_t i = 0, begin = 0; i < n_chunk; ++i) {
+    const int32_t size = n / n_chunk + (i < n % n_chunk ? 1 : 0);
+    chunks.push_back({begin, begin + size});
+    begin += size;
+  }
+  return chunks;
+}
+
+/// v_i of token i of a chunk.
+double variety(const MatrixView& unit, const Chunk& chunk, int32_t i) {
+  std::vector<float> cosines;
+  for (int32_t j = chunk.begin; j < chunk.end; ++j) {
+    cosines.push_back(j == i ? 0.0F : dot(unit.row(i), unit.row(j)));
+  }
+  const double others = chunk.size() - 1;
+  const double mean = std::accumulate(cosines.begin(), cosines.end(), 0.0) / others;
+  double sum = 0.0;
+  for (const float cosine : cosines) {
+    const double off = static_cast<double>(cosine) - mean;
+    sum += off * off;
+  }
+  return sum / others;
+}
+
+/// Score of every token.
+std::vector<float> score(const MatrixView& features, const std::vector<float>& attention,
+                         const std::vector<Chunk>& chunks, double beta) {
+  constexpr double kScale = 1000.0, kTiny = 1e-6;
+  const std::vector<float> units = unit_rows(features);
+  const MatrixView unit{units.data(), features.rows, features.cols};
+  std::vector<float> scores = attention;
+  std::vector<double> varieties;
+  for (const Chunk& chunk : chunks) {
+    if (chunk.size() == 1) continue;
+    varieties.clear();
+    double sum_attention = 0.0, sum_variety = 0.0;
+    for (int32_t i = chunk.begin; i < chunk.end; ++i) {
+      varieties.push_back(variety(unit, chunk, i));
+      sum_variety += varieties.back();
+      sum_attention += kScale * std::abs(static_cast<double>(attention[i]));
+    }
+    const double size = chunk.size();
+    const double factor = sum_attention / size / (sum_variety / size + kTiny);
+    for (int32_t i = chunk.begin; i < chunk.end; ++i) {
+      scores[i] = static_cast<float>(kScale * static_cast<double>(attention[i]) +
+                                     beta * factor * varieties[i - chunk.begin]);
+    }
+  }
+  WINNOW_CHECK(all_finite(scores), InvalidArgument, "prune.holov",
+               "scores, got values beyond float32, expected smaller attention");
+  return scores;
+}
+
+std::vector<float> chunk_means(const std::vector<float>& scores, const std::vector<Chunk>& chunks) {
+  std::vector<float> means;
+  for (const Chunk& chunk : chunks) {
+    const double sum = std::accumulate(scores.begin() + chunk.begin, scores.begin() + chunk.end, 0.0);
+    means.push_back(static_cast<float>(sum / chunk.size()));
+  }
+  return means;
+}
+
+/// Shares total in proportion to the weights; equal weights if they are all 0. Sum = total.
+std::vector<int32_t> quotas_of(std::vector<float> weights, int32_t total) {
+  double sum = 0.0;
+  for (float& weight : weights) {
+    weight = std::max(weight, 0.0F);
+    sum += static_cast<double>(weight);
+  }
+  if (sum <= 0.0) {
+    std::fill(weights.begin(), weights.end(), 1.0F);
+    sum = static_cast<double>(weights.size());
+  }
+  std::vector<int32_t> quotas;
+  int32_t left = total;
+  for (const float weight : weights) {
+    quotas.push_back(std::min(left, static_cast<int32_t>(static_cast<double>(weight) / sum * total)));
+    left -= quotas.back();
+  }
+  const std::vector<int32_t> order = best_first(weights, static_cast<int32_t>(weights.size()));
+  for (int32_t i = 0; left > 0; ++i, --left) ++quotas[order[i % order.size()]];
+  return quotas;
+}
+
+/// Tokens that each chunk keeps. share: what does not fit goes to the chunks that have room.
+std::vector<int32_t> counts_of(const std::vector<float>& weights, const std::vector<Chunk>& chunks,
+                               int32_t n_keep, bool share) {
+  std::vector<int32_t> counts(chunks.size(), 0);
+  for (int32_t left = n_keep; left > 0;) {
+    std::vector<int32_t> open;
+    std::vector<float> open_weights;
+    for (int32_t c = 0; c < static_cast<int32_t>(chunks.size()); ++c) {
+      if (counts[c] == chunks[c].size()) continue;
+      open.push_back(c);
+      open_weights.push_back(weights[c]);
+    }
+    const std::vector<int32_t> quotas = quotas_of(open_weights, left);
+    for (std::size_t i = 0; i < open.size(); ++i) {
+      const int32_t more = std::min(quotas[i], chunks[open[i]].size() - counts[open[i]]);
+      counts[open[i]] += more;
+      left -= more;
+    }
+    if (!share) break;
+  }
+  return counts;
+}
+
+class HoloV final : public Method {
+ public:
+  const MethodInfo& info() const override { return info_; }
+  std::vector<Need> needs(const Params&) const override { return {kAttention, {Signal::Projected}}; }
+
+  Plan select(const Signals& signals, int32_t n_keep, const Params& params, Rng&) const override {
+    const std::vector<float> attention = head_mean(signals.view(kAttention));
+    const std::vector<Chunk> chunks = cut(signals.n(), params.integer("chunks"));
+    std::vector<float> scores = score(signals.projected, attention, chunks, params.real("beta"));
+    const std::vector<int32_t> counts =
+        counts_of(chunk_means(scores, chunks), chunks, n_keep, params.choice("overflow") == "share");
+    Plan plan;
+    std::vector<bool> is_kept(scores.size(), false);
+    for (std::size_t c = 0; c < chunks.size(); ++c) {
+      std::vector<int32_t> inside(chunks[c].size());
+      std::iota(inside.begin(), inside.end(), 0);
+      if (counts[c] < chunks[c].size()) {
+        inside = best_first(std::span(attention).subspan(chunks[c].begin, chunks[c].size()), counts[c]);
+      }
+      for (const int32_t i : inside) {
+        plan.add_kept(chunks[c].begin + i);
+        is_kept[chunks[c].begin + i] = true;
+      }
+    }
+    for (int32_t token = 0; plan.n_out() < n_keep; ++token) {
+      if (!is_kept[token]) plan.add_merged(std::vector{token}, std::vector{0.0F}, token);
+    }
+    plan.scores = std::move(scores);
+    return plan;
+  }
+
+ private:
+  MethodInfo info_{
+      .name = "holov",
+      .summary =
+          "quotas for runs of the raster by attention and variance of features, inside "
+          "them most [CLS] attention",
+      .paper = "Zou et al. 2025, arXiv 2510.02912",
+      .stage = Stage::AfterTower,
+      .outputs = Outputs::Sums,  // overflow=pad: zero vectors
+      .raster_order = false,
+      .params = {{.name = "chunks",
+                  .kind = ParamKind::Integer,
+                  .default_value = "16",
+                  .min = 1,
+                  .max = 4096,
+                  .help = "parts of the image"},
+                 {.name = "beta",
+                  .kind = ParamKind::Real,
+                  .default_value = "0.09",
+                  .min = 0.0,
+                  .max = 100.0,
+                  .help = "weight of the variance"},
+                 {.name = "overflow",
+                  .kind = ParamKind::Choice,
+                  .default_value = "share",
+                  .choices = {"share", "pad"},
+                  .help = "quotas beyond a part: to the other parts, or zero vectors (the code)"}}};
+};
+
+}  // namespace
+
+const Method& holov_method() {
+  static const HoloV method;
+  return method;
+}
+
+}  // namespace winnow::prune
