@@ -1,11 +1,26 @@
-// Time of every method's selection on random signals: n tokens, 32 heads, width 4096, a quarter kept.
+// What selecting costs, on one core: run_method (with its checks) of every method of the registry on random
+// signals of 576, 2048 and 8192 tokens, width 4096, 32 heads, a quarter kept; and the arithmetic below it.
+// The peer is a float32 matrix product by OpenBLAS with one thread in the same run: GFLOP/s counts the inner
+// products that a method's formula needs, of_openblas is the share of the peer's rate. A method that takes
+// more than ten seconds at 8192 tokens is left out there, and the output says so.
 
 #include <benchmark/benchmark.h>
 
-#include <cmath>
+#include <chrono>
+#include <ctime>
+#include <map>
+#include <memory>
 #include <vector>
 
-#include "winnow/prune/method.h"
+#include "tests/prune/random_signals.h"
+#include "winnow/base/error.h"
+#include "winnow/prune/inner_columns.h"
+#include "winnow/prune/ops.h"
+#include "winnow/prune/similarity.h"
+
+#ifdef WINNOW_HAVE_OPENBLAS
+#include <cblas.h>
+#endif
 
 namespace {
 
@@ -14,56 +29,252 @@ using namespace winnow::prune;
 
 constexpr int64_t kWidth = 4096;
 constexpr int64_t kHeads = 32;
+constexpr double kTooLong = 10.0;  // seconds
 
-std::vector<float> normals(int64_t n, uint64_t seed) {
+test::Matrix uniform_matrix(int64_t rows, int64_t cols, float low, float high, uint64_t seed) {
   Rng rng(seed);
-  std::vector<float> out(static_cast<std::size_t>(n));
-  for (float& v : out) v = static_cast<float>(rng.normal());
-  return out;
+  test::Matrix matrix{std::vector<float>(static_cast<std::size_t>(rows * cols)), rows, cols};
+  for (float& value : matrix.values)
+    value = low + (high - low) * static_cast<float>(rng.next() >> 40U) * 0x1p-24F;
+  return matrix;
 }
 
-/// Every signal a method may ask for, for a square grid of `side` x `side` tokens.
-struct Inputs {
-  explicit Inputs(int32_t side)
-      : n(side * side),
-        hidden(normals(n * kWidth, 1)),
-        last(normals(kWidth, 2)),
-        heads(normals(kHeads * n, 3)) {
-    signals.grid = {side, side};
-    signals.projected = signals.tower = signals.hidden = {hidden.data(), n, kWidth};
-    signals.hidden_last = {last.data(), 1, kWidth};
-    signals.text_embeds = {hidden.data(), 32, kWidth};
-    const MatrixView rows{heads.data(), kHeads, n};
-    signals.last_text_attention = signals.last_visual_attention = rows;
-    signals.tower_taps = {{kFeatureBlock, rows, rows, {hidden.data(), n, kWidth}}};
-  }
-  int64_t n;
-  std::vector<float> hidden, last, heads;
-  Signals signals;
-};
+/// Rows of which neighbours look alike, cosine about 0.9.
+test::Matrix features(int64_t rows, uint64_t seed = 1) {
+  test::Matrix matrix = uniform_matrix(rows, kWidth, -1, 1, seed);
+  for (std::size_t i = kWidth; i < matrix.values.size(); ++i)
+    matrix.values[i] = 0.9F * matrix.values[i - kWidth] + 0.44F * matrix.values[i];
+  return matrix;
+}
 
-void time_select(benchmark::State& state, const Method* method) {
-  const auto side = static_cast<int32_t>(std::lround(std::sqrt(static_cast<double>(state.range(0)))));
-  const Inputs inputs(side);
-  const Params params(method->info().name, method->info().params, {});
-  Rng rng(4);
-  for (auto _ : state) {
-    benchmark::DoNotOptimize(method->select(inputs.signals, static_cast<int32_t>(inputs.n / 4), params, rng));
+test::Matrix random_signal(Signal signal, int64_t n) {
+  const auto seed = static_cast<uint64_t>(signal);
+  const float mean = 1.0F / static_cast<float>(n);
+  switch (signal_shape(signal)) {
+    case SignalShape::PerToken:
+    case SignalShape::AllTokens: return features(n, seed);
+    case SignalShape::OneVector: return features(1, seed);
+    case SignalShape::Text: return features(test::kTextTokens, seed);
+    case SignalShape::OneRow: return uniform_matrix(1, n, 0, mean, seed);
+    case SignalShape::PerHead: break;
   }
+  return uniform_matrix(kHeads * (signal == Signal::TextAttention ? test::kTextTokens : 1), n, 0, mean, seed);
+}
+
+Grid grid_of(int64_t n) {
+  if (n == 576) return {24, 24};
+  return n == 2048 ? Grid{32, 64} : Grid{64, 128};
+}
+
+/// The signals of one benchmark, kept while it is called again and again.
+const test::OwnedSignals& signals_of(const MethodUse& use, int64_t n) {
+  static std::string made_for;
+  static test::OwnedSignals signals;
+  const std::string wanted = use.to_string() + " " + std::to_string(n);
+  if (made_for != wanted) {
+    signals = {grid_of(n), {}, {}};
+    for (const Need& need : use.method->needs(use.params)) {
+      if (!signals.of.contains(need.signal)) signals.of[need.signal] = random_signal(need.signal, n);
+    }
+    made_for = wanted;
+  }
+  return signals;
+}
+
+/// Seconds of this thread: a busy machine disturbs them less than the clock on the wall.
+double cpu_seconds() {
+  timespec time{};
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
+  return static_cast<double>(time.tv_sec) + 1e-9 * static_cast<double>(time.tv_nsec);
+}
+
+#ifdef WINNOW_HAVE_OPENBLAS
+void openblas_product(const MatrixView& a, const MatrixView& b, std::span<float> out) {
+  const auto m = static_cast<blasint>(a.rows), n = static_cast<blasint>(b.rows);
+  const auto d = static_cast<blasint>(a.cols);
+  cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, m, n, d, 1.0F, a.data, d, b.data, d, 0.0F, out.data(),
+              n);
+}
+
+/// Multiplications and additions per second of the peer at 2048 x 2048 x 4096, best of five.
+double peer_rate() {
+  static const double rate = [] {
+    constexpr int64_t kRows = 2048;
+    const test::Matrix rows = features(kRows);
+    std::vector<float> out(static_cast<std::size_t>(kRows * kRows));
+    double best = 1e9;
+    for (int round = 0; round < 5; ++round) {
+      const double start = cpu_seconds();
+      openblas_product(rows.view(), rows.view(), out);
+      best = std::min(best, cpu_seconds() - start);
+    }
+    return 2.0 * static_cast<double>(kRows * kRows * kWidth) / best;
+  }();
+  return rate;
+}
+#else
+double peer_rate() { return 0.0; }
+#endif
+
+/// Runs `body` as often as the library asks. Each time needs `pairs` inner products of width 4096; 0: nobody
+/// counted them.
+template <class Body>
+void time_pairs(benchmark::State& state, double pairs, Body body) {
+  const double start = cpu_seconds();
+  for (auto _ : state) body();
+  const double rate =
+      pairs * 2.0 * static_cast<double>(kWidth * state.iterations()) / (cpu_seconds() - start);
+  if (rate == 0.0) return;
+  state.counters["GFLOP/s"] = rate * 1e-9;
+  if (peer_rate() > 0.0) state.counters["of_openblas"] = rate / peer_rate();
+}
+
+void count_bytes(benchmark::State& state, const MatrixView& read) {
+  state.SetBytesProcessed(state.iterations() * read.size() * static_cast<int64_t>(sizeof(float)));
+}
+
+/// Inner products of width 4096 that the formula of a method needs, if that is what it spends its time on.
+double pairs_needed(const std::string& use, double n, double n_keep) {
+  const double all = n * (n - 1) / 2;
+  const std::map<std::string, double> needed{{"balanced", 2 * n},
+                                             {"balanced:redundancy=mean", 2 * n},
+                                             {"balanced:redundancy=max", all},
+                                             {"cdpruner", n_keep * n},
+                                             {"divprune", all + n_keep * n},
+                                             {"mmr", n_keep * n},
+                                             {"scope", all}};
+  const auto found = needed.find(use);
+  return found == needed.end() ? 0.0 : found->second;
+}
+
+void time_method(benchmark::State& state, const std::string& text) {
+  const MethodUse use = parse_method(text);
+  const int64_t n = state.range(0);
+  const test::OwnedSignals& owned = signals_of(use, n);
+  Signals signals = owned.view(use.method->needs(use.params));
+  signals.rope.d_head = 128;
+  const auto n_keep = use.method->fixed_count(owned.grid, use.params).value_or(static_cast<int32_t>(n / 4));
+  Rng rng(4);
+  try {
+    const double start = cpu_seconds();
+    benchmark::DoNotOptimize(run_method(use, signals, n_keep, rng));
+    if (const double took = cpu_seconds() - start; took > kTooLong) {
+      state.SkipWithError(fmt::format("left out: one selection takes {:.0f} s", took).c_str());
+      return;
+    }
+    time_pairs(state, pairs_needed(text, static_cast<double>(n), n_keep),
+               [&] { benchmark::DoNotOptimize(run_method(use, signals, n_keep, rng)); });
+  } catch (const Error& error) {
+    state.SkipWithError(error.what());
+  }
+}
+
+void time_all_finite(benchmark::State& state) {
+  const test::Matrix rows = features(state.range(0));
+  for (auto _ : state) benchmark::DoNotOptimize(all_finite(rows.values));
+  count_bytes(state, rows.view());
+}
+
+void time_inner_with(benchmark::State& state) {
+  const test::Matrix rows = features(state.range(0));
+  std::vector<float> out(static_cast<std::size_t>(state.range(0)));
+  for (auto _ : state) {
+    inner_with(rows.view(), rows.view().row(0), out);
+    benchmark::DoNotOptimize(out.data());
+  }
+  count_bytes(state, rows.view());
+}
+
+using Product = void (*)(const MatrixView&, const MatrixView&, std::span<float>);
+
+void time_product(benchmark::State& state, Product product) {
+  const test::Matrix rows = features(state.range(0));
+  std::vector<float> out(static_cast<std::size_t>(state.range(0) * state.range(0)));
+  time_pairs(state, static_cast<double>(out.size()), [&] {
+    product(rows.view(), rows.view(), out);
+    benchmark::DoNotOptimize(out.data());
+  });
+}
+
+void time_pair_strips(benchmark::State& state) {
+  const test::Matrix rows = features(state.range(0));
+  time_pairs(state, static_cast<double>(rows.rows * (rows.rows - 1)) / 2, [&] {
+    for_each_pair_strip(rows.view(),
+                        [](int64_t, const MatrixView& products) { benchmark::DoNotOptimize(products.data); });
+  });
+}
+
+/// A greedy choice of a quarter of the rows, each as far as possible from those before.
+template <class Column>
+void pick_apart(int64_t n, Column column) {
+  std::vector<float> distance(static_cast<std::size_t>(n), 2.0F);
+  std::size_t pick = 0;
+  for (int64_t round = 0; round < n / 4; ++round) {
+    const std::span<const float> cosines = column(static_cast<int64_t>(pick), distance);
+    for (std::size_t j = 0; j < distance.size(); ++j) distance[j] = std::min(distance[j], 1.0F - cosines[j]);
+    distance[pick] = -std::numeric_limits<float>::infinity();
+    pick = static_cast<std::size_t>(std::max_element(distance.begin(), distance.end()) - distance.begin());
+  }
+  benchmark::DoNotOptimize(pick);
+}
+
+void time_greedy(benchmark::State& state, bool by_blocks) {
+  const int64_t n = state.range(0);
+  const std::vector<float> units = unit_rows(features(n).view());
+  const MatrixView rows{units.data(), n, kWidth};
+  std::vector<float> out(static_cast<std::size_t>(n));
+  const int64_t n_pick = n / 4;
+  time_pairs(state, static_cast<double>(n_pick * n), [&] {
+    if (by_blocks) {
+      InnerColumns columns(rows);
+      pick_apart(n, [&](int64_t i, std::span<const float> likely) { return columns.column(i, likely); });
+    } else {
+      pick_apart(n, [&](int64_t i, std::span<const float>) {
+        inner_with(rows, rows.row(i), out);
+        return std::span<const float>(out);
+      });
+    }
+  });
+}
+
+void register_all() {
+  using benchmark::RegisterBenchmark;
+  std::vector<std::string> uses{"balanced:redundancy=mean", "balanced:redundancy=max"};
+  for (const Method* method : methods()) {
+    if (!method->info().keeps_all) uses.push_back(method->info().name);
+  }
+  for (const std::string& use : uses) {
+    RegisterBenchmark(use.c_str(), time_method, use)
+        ->Arg(576)
+        ->Arg(2048)
+        ->Arg(8192)
+        ->Unit(benchmark::kMillisecond);
+  }
+  std::vector<benchmark::internal::Benchmark*> below{
+      RegisterBenchmark("arithmetic/all_finite", time_all_finite),
+      RegisterBenchmark("arithmetic/inner_with", time_inner_with),
+      RegisterBenchmark("arithmetic/inner_block", time_product, inner_block),
+      RegisterBenchmark("arithmetic/pair_strips", time_pair_strips),
+      RegisterBenchmark("arithmetic/greedy_one_by_one", time_greedy, false),
+      RegisterBenchmark("arithmetic/greedy_by_blocks", time_greedy, true)};
+#ifdef WINNOW_HAVE_OPENBLAS
+  below.push_back(RegisterBenchmark("arithmetic/openblas_sgemm", time_product, openblas_product));
+#endif
+  for (benchmark::internal::Benchmark* each : below) each->Arg(576)->Arg(2048)->Unit(benchmark::kMillisecond);
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
-  for (const Method* method : methods()) {
-    if (method->info().keeps_all) continue;
-    benchmark::RegisterBenchmark(method->info().name.c_str(), time_select, method)
-        ->Arg(576)
-        ->Arg(2025)
-        ->Arg(8100)
-        ->Unit(benchmark::kMillisecond);
-  }
+  register_all();
   benchmark::Initialize(&argc, argv);
+  if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 2;
+#ifdef WINNOW_HAVE_OPENBLAS
+  openblas_set_num_threads(1);
+  benchmark::AddCustomContext("openblas", fmt::format("{:.1f} GFLOP/s on one thread", peer_rate() * 1e-9));
+#else
+  benchmark::AddCustomContext("openblas", "not in this build");
+#endif
   benchmark::RunSpecifiedBenchmarks();
   return 0;
 }

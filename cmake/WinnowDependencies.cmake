@@ -2,6 +2,19 @@
 find_package(Threads REQUIRED)
 find_package(fmt REQUIRED)
 
+# Highway, for vector instructions in winnow/prune. Without it the same arithmetic runs in plain loops.
+set(WINNOW_WITH_HIGHWAY AUTO CACHE STRING "Vector instructions in prune (needs Highway): AUTO, ON, OFF")
+set_property(CACHE WINNOW_WITH_HIGHWAY PROPERTY STRINGS AUTO ON OFF)
+set(WINNOW_HAVE_HIGHWAY OFF)
+if(WINNOW_WITH_HIGHWAY STREQUAL "ON")
+  find_package(hwy 1.0 REQUIRED)
+elseif(NOT WINNOW_WITH_HIGHWAY STREQUAL "OFF")
+  find_package(hwy 1.0 QUIET)
+endif()
+if(TARGET hwy::hwy AND NOT WINNOW_WITH_HIGHWAY STREQUAL "OFF")
+  set(WINNOW_HAVE_HIGHWAY ON)
+endif()
+
 if(NOT WINNOW_MINIMAL)
   find_package(nlohmann_json REQUIRED)
   find_package(CLI11 REQUIRED)

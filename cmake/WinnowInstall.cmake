@@ -1,5 +1,6 @@
 # Installs the rooms, their headers and a CMake package: find_package(winnow [COMPONENTS prune ...]).
-# base and prune are exported apart from the rest, so that using them alone asks for nothing but fmt.
+# base and prune are exported apart from the rest, so that using them alone asks for nothing but fmt, and Highway if
+# this build has it.
 include(CMakePackageConfigHelpers)
 
 set(WINNOW_INSTALL_CMAKEDIR "${CMAKE_INSTALL_LIBDIR}/cmake/winnow")

@@ -4,6 +4,7 @@
 
 #include <cmath>
 #include <limits>
+#include <numeric>
 
 #include "tests/prune/random_signals.h"
 #include "winnow/base/error.h"
@@ -53,6 +54,22 @@ TEST(TopKTest, BestAscendingTiesToTheLowerIndex) {
   EXPECT_EQ(top_k(Floats{-0.0F, 0.0F}, 1), (Ints{0}));
   EXPECT_EQ(top_k(Floats{0.0F, -0.0F}, 1), (Ints{0}));
   EXPECT_EQ(top_k(Floats{-kHuge, kHuge, 0}, 2), (Ints{1, 2}));
+}
+
+TEST(TopKTest, AgreesWithASort) {
+  Rng rng(21);
+  for (const std::size_t n : {1U, 2U, 7U, 100U, 577U}) {
+    Floats scores(n);
+    for (float& score : scores) score = static_cast<float>(rng.below(9)) - 4.0F;  // many ties
+    Ints order(n);
+    std::iota(order.begin(), order.end(), 0);
+    std::stable_sort(order.begin(), order.end(), [&](int32_t a, int32_t b) { return scores[a] > scores[b]; });
+    for (std::size_t k = 0; k <= n; k += k < 8 ? 1 : 41) {
+      Ints best(order.begin(), order.begin() + static_cast<std::ptrdiff_t>(k));
+      std::sort(best.begin(), best.end());
+      EXPECT_EQ(top_k(scores, static_cast<int32_t>(k)), best) << k << " of " << n;
+    }
+  }
 }
 
 TEST(TopKTest, EdgesOfK) {
@@ -142,7 +159,7 @@ TEST(CosineTest, AgreesWithDouble) {
 
 TEST(CosineToOthersTest, MeanAndMaxAgreeWithAllPairs) {
   Rng rng(5);
-  for (const int64_t n : {2, 3, 31, 32, 33, 70}) {
+  for (const int64_t n : {2, 3, 31, 32, 33, 70, 257, 530}) {
     const Matrix rows = random_matrix(n, 20, [&] { return rng.normal() + 0.3; });
     const Floats mean = mean_cosine_to_others(rows.view());
     const Floats largest = max_cosine_to_others(rows.view());

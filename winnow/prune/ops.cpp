@@ -9,6 +9,8 @@
 #include <utility>
 
 #include "winnow/base/error.h"
+#include "winnow/prune/kernels_impl.h"
+#include "winnow/prune/similarity.h"
 
 namespace winnow::prune {
 namespace {
@@ -31,13 +33,14 @@ float wide_cosine(std::span<const float> a, std::span<const float> b) {
   return lengths > 0.0 ? static_cast<float>(wide_dot(a, b) / lengths) : 0.0F;
 }
 
-/// `square` is dot(vector, vector).
-float cosine_of(std::span<const float> row, std::span<const float> vector, float square) {
-  const float product = dot(row, vector);
-  const float row_square = dot(row, row);  // a pass of its own: the row is in the first-level cache by now
-  const bool in_range = usable(square) && usable(row_square) && std::isfinite(product);
-  const float cosine =
-      in_range ? product / (std::sqrt(row_square) * std::sqrt(square)) : wide_cosine(row, vector);
+/// The inner products of a pair: a . b, a . a, b . b
+struct PairProducts {
+  float ab, aa, bb;
+};
+
+float cosine_of(std::span<const float> a, std::span<const float> b, const PairProducts& of) {
+  const bool in_range = usable(of.aa) && usable(of.bb) && std::isfinite(of.ab);
+  const float cosine = in_range ? of.ab / (std::sqrt(of.aa) * std::sqrt(of.bb)) : wide_cosine(a, b);
   return std::clamp(cosine, -1.0F, 1.0F);
 }
 
@@ -48,12 +51,12 @@ uint64_t rank_key(float score, std::size_t index) {
   return (static_cast<uint64_t>(~ascending) << 32U) | index;
 }
 
-/// Keys of the k best scores, in no order.
+/// Keys of the k best scores, the k-th best last, else in no order.
 std::vector<uint64_t> best_keys(std::span<const float> scores, int32_t k) {
   WINNOW_ASSERT(k >= 0 && static_cast<std::size_t>(k) <= scores.size());
   std::vector<uint64_t> keys(scores.size());
   for (std::size_t i = 0; i < scores.size(); ++i) keys[i] = rank_key(scores[i], i);
-  if (static_cast<std::size_t>(k) < keys.size()) std::nth_element(keys.begin(), keys.begin() + k, keys.end());
+  if (k > 0) std::nth_element(keys.begin(), keys.begin() + (k - 1), keys.end());
   keys.resize(static_cast<std::size_t>(k));
   return keys;
 }
@@ -67,22 +70,22 @@ std::vector<int32_t> indices_of(std::span<const uint64_t> keys) {
 
 }  // namespace
 
-bool all_finite(std::span<const float> values) {
-  uint32_t bad = 0;
-  for (const float value : values) {
-    const uint32_t exponent = std::bit_cast<uint32_t>(value) & 0x7f800000U;
-    bad |= static_cast<uint32_t>(exponent == 0x7f800000U);
-  }
-  return bad == 0;
-}
+bool all_finite(std::span<const float> values) { return kernels().all_finite(values.data(), values.size()); }
 
 bool all_zero(std::span<const float> values) {
   return std::all_of(values.begin(), values.end(), [](float value) { return value == 0.0F; });
 }
 
 std::vector<int32_t> top_k(std::span<const float> scores, int32_t k) {
-  std::vector<int32_t> kept = indices_of(best_keys(scores, k));
-  std::sort(kept.begin(), kept.end());
+  WINNOW_ASSERT(k >= 0 && static_cast<std::size_t>(k) <= scores.size());
+  std::vector<int32_t> kept(static_cast<std::size_t>(k));
+  if (k == 0) return kept;
+  const uint64_t last = best_keys(scores, k).back();  // no two keys are equal, so exactly k are no greater
+  std::size_t n = 0;
+  for (std::size_t i = 0; n < kept.size(); ++i) {
+    kept[n] = static_cast<int32_t>(i);
+    n += rank_key(scores[i], i) <= last ? 1 : 0;
+  }
   return kept;
 }
 
@@ -191,24 +194,30 @@ float saturated(double value) {
 
 float cosine(std::span<const float> a, std::span<const float> b) {
   WINNOW_ASSERT(a.size() == b.size());
-  return cosine_of(a, b, dot(b, b));
+  return cosine_of(a, b, {dot(a, b), dot(a, a), dot(b, b)});
 }
 
 std::vector<float> cosine_to(const MatrixView& rows, std::span<const float> vector) {
   WINNOW_ASSERT(static_cast<std::size_t>(rows.cols) == vector.size());
-  const float square = dot(vector, vector);
-  std::vector<float> cosines(static_cast<std::size_t>(rows.rows));
-  for (int64_t r = 0; r < rows.rows; ++r) {
-    cosines[static_cast<std::size_t>(r)] = cosine_of(rows.row(r), vector, square);
+  const auto n = static_cast<std::size_t>(rows.rows);
+  float square = 0.0F;
+  inner_with({vector.data(), 1, rows.cols}, vector, {&square, 1});
+  std::vector<float> cosines(n);
+  std::vector<float> squares(n);
+  inner_with(rows, vector, cosines, squares);
+  for (std::size_t r = 0; r < n; ++r) {
+    cosines[r] = cosine_of(rows.row(static_cast<int64_t>(r)), vector, {cosines[r], squares[r], square});
   }
   return cosines;
 }
 
 std::vector<float> unit_rows(const MatrixView& rows) {
-  std::vector<float> units(rows.all().begin(), rows.all().end());
-  const auto width = static_cast<std::size_t>(rows.cols);
-  for (std::size_t r = 0; r < static_cast<std::size_t>(rows.rows); ++r) {
-    const std::span<float> row(units.data() + r * width, width);
+  std::vector<float> units;
+  units.reserve(rows.all().size());
+  for (int64_t r = 0; r < rows.rows; ++r) {  // row by row: what was just copied is still in the cache
+    const std::span<const float> from = rows.row(r);
+    units.insert(units.end(), from.begin(), from.end());
+    const std::span<float> row = std::span(units).last(from.size());
     const float square = dot(row, row);
     if (usable(square)) {
       const float scale = 1.0F / std::sqrt(square);
@@ -222,40 +231,49 @@ std::vector<float> unit_rows(const MatrixView& rows) {
 
 std::vector<float> mean_cosine_to_others(const MatrixView& rows) {
   WINNOW_ASSERT(rows.rows >= 2);
-  const std::vector<float> units = unit_rows(rows);
-  const MatrixView unit{units.data(), rows.rows, rows.cols};
+  constexpr int64_t kBlock = 16;  // unit rows are made twice: they stay in the cache, all of them would not
+  const auto for_each_block = [&](const auto& visit) {
+    for (int64_t first = 0; first < rows.rows; first += kBlock) {
+      const MatrixView block{rows.row(first).data(), std::min(kBlock, rows.rows - first), rows.cols};
+      const std::vector<float> units = unit_rows(block);
+      visit(static_cast<std::size_t>(first), MatrixView{units.data(), block.rows, block.cols});
+    }
+  };
   std::vector<float> sum(static_cast<std::size_t>(rows.cols), 0.0F);
-  for (int64_t r = 0; r < rows.rows; ++r) {
-    const std::span<const float> row = unit.row(r);
-    for (std::size_t c = 0; c < sum.size(); ++c) sum[c] += row[c];
-  }
+  for_each_block([&](std::size_t, const MatrixView& units) {
+    for (int64_t r = 0; r < units.rows; ++r) {
+      const std::span<const float> row = units.row(r);
+      for (std::size_t c = 0; c < sum.size(); ++c) sum[c] += row[c];
+    }
+  });
   std::vector<float> mean(static_cast<std::size_t>(rows.rows));
-  for (int64_t r = 0; r < rows.rows; ++r) {
-    const std::span<const float> row = unit.row(r);
-    mean[static_cast<std::size_t>(r)] = (dot(row, sum) - dot(row, row)) / static_cast<float>(rows.rows - 1);
+  std::vector<float> own(mean.size());
+  for_each_block([&](std::size_t first, const MatrixView& units) {
+    const auto n = static_cast<std::size_t>(units.rows);
+    inner_with(units, sum, std::span(mean).subspan(first, n), std::span(own).subspan(first, n));
+  });
+  for (std::size_t r = 0; r < mean.size(); ++r) {
+    mean[r] = (mean[r] - own[r]) / static_cast<float>(rows.rows - 1);
   }
   return mean;
 }
 
 std::vector<float> max_cosine_to_others(const MatrixView& rows) {
   WINNOW_ASSERT(rows.rows >= 2);
-  constexpr int64_t kBlock = 32;  // 2 x 32 rows of 4096 floats stay in a 1 MB cache
   const std::vector<float> units = unit_rows(rows);
-  const MatrixView unit{units.data(), rows.rows, rows.cols};
   std::vector<float> best(static_cast<std::size_t>(rows.rows), -1.0F);
-  for (int64_t first_i = 0; first_i < rows.rows; first_i += kBlock) {
-    for (int64_t first_j = first_i; first_j < rows.rows; first_j += kBlock) {
-      for (int64_t i = first_i; i < std::min(first_i + kBlock, rows.rows); ++i) {
-        for (int64_t j = std::max(first_j, i + 1); j < std::min(first_j + kBlock, rows.rows); ++j) {
-          const float cosine = std::min(dot(unit.row(i), unit.row(j)), 1.0F);
-          float& of_i = best[static_cast<std::size_t>(i)];
-          float& of_j = best[static_cast<std::size_t>(j)];
-          of_i = std::max(of_i, cosine);
-          of_j = std::max(of_j, cosine);
-        }
+  for_each_pair_strip({units.data(), rows.rows, rows.cols}, [&](int64_t first, const MatrixView& products) {
+    float* of = best.data() + first;
+    for (int64_t i = 0; i < products.rows; ++i) {
+      float best_i = of[i];
+      for (int64_t j = i + 1; j < products.cols; ++j) {
+        const float cosine = std::min(products(i, j), 1.0F);
+        best_i = std::max(best_i, cosine);
+        of[j] = std::max(of[j], cosine);
       }
+      of[i] = best_i;
     }
-  }
+  });
   return best;
 }
 

@@ -1,7 +1,9 @@
 #pragma once
 
-// Arithmetic that the methods share. All of it is float32 accumulated in a fixed order (sixteen partial sums
-// for inner products), so results do not depend on the thread count or on the vector width of the machine.
+// Arithmetic that the methods share. All of it is float32 accumulated in a fixed order, so results do not
+// depend on the thread count or on the vector width of the machine. Cosines come from the inner products of
+// similarity.h, whose last bits differ between machines with and without fused multiply-add; everything else
+// is the same on all.
 
 #include <cstdint>
 #include <span>
@@ -40,7 +42,8 @@ std::vector<float> text_head_mean(const MatrixView& attention, int32_t n_text,
 /// (v - min) / (max - min), in place; all 0 when every value is the same.
 void min_max_normalise(std::span<float> values);
 
-/// Inner product of two vectors of the same length.
+/// Inner product of two vectors of the same length, in sixteen partial sums, without fused multiply-add. For
+/// more than a few: similarity.h.
 float dot(std::span<const float> a, std::span<const float> b);
 
 /// The same in double, term by term: for vectors whose products may leave the range of float32.
@@ -66,8 +69,8 @@ std::vector<float> unit_rows(const MatrixView& rows);
 /// 1).
 std::vector<float> mean_cosine_to_others(const MatrixView& rows);
 
-/// Largest cosine of each row of [n, d] to another row, n >= 2. O(n^2 * d) time, by blocks: no n x n matrix
-/// is kept.
+/// Largest cosine of each row of [n, d] to another row, n >= 2. O(n^2 * d) time; in strips of rows: no n x n
+/// matrix is kept.
 std::vector<float> max_cosine_to_others(const MatrixView& rows);
 
 /// Keeps the n_keep best of scores [n], in ascending order, and hands the scores on in the plan.

@@ -1,8 +1,14 @@
 #pragma once
 
-// Inner products of many rows at once, where the methods that compare tokens spend their time. Every value is
-// dot() of ops.h, bit for bit, so it does not matter which of the two computed it.
+// Inner products of many vectors at once. The product of two vectors is one fixed function of the two: for
+// chunks of 512 components in order, four partial sums (component k goes to sum k mod 4) by fused
+// multiply-add, added as (s0 + s2) + (s1 + s3) to the product. So all functions here give the same bits for
+// the same two vectors, in either order, however the caller cuts rows into blocks, and on every machine that
+// has fused multiply-add (x86 from AVX2 on, 64-bit ARM). Without it, or in a build without Highway, the last
+// bits differ: kept sets agree across machines up to ties within 1e-6.
 
+#include <cstdint>
+#include <functional>
 #include <span>
 
 #include "winnow/base/view.h"
@@ -12,7 +18,17 @@ namespace winnow::prune {
 /// out[j] = rows[j] . vector; rows [n, d], vector [d], out [n]
 void inner_with(const MatrixView& rows, std::span<const float> vector, std::span<float> out);
 
+/// The same, and squares[j] = rows[j] . rows[j] [n], in one pass over the rows.
+void inner_with(const MatrixView& rows, std::span<const float> vector, std::span<float> out,
+                std::span<float> squares);
+
 /// out[i * b.rows + j] = a[i] . b[j]; a [m, d], b [n, d], out [m, n]
 void inner_block(const MatrixView& a, const MatrixView& b, std::span<float> out);
+
+/// All pairs of rows [n, d], each once, in strips of at most 256 rows: calls visit(first, products) with
+/// products [n_strip, n - first], products(i, j) = rows[first + i] . rows[first + j] for j >= i and 0 for
+/// j < i. The products live until visit returns. O(256 n) memory.
+void for_each_pair_strip(const MatrixView& rows,
+                         const std::function<void(int64_t first, const MatrixView& products)>& visit);
 
 }  // namespace winnow::prune

@@ -5,20 +5,17 @@
 // layer K of token j and of the prompt's last token. alpha=1 is FastV, alpha=0 redundancy alone. The authors
 // released no code; everything else here is ours, to vary one part of the equation at a time:
 //   importance  whose attention (last_visual, cls, column, rater as in SparseVLM: raters.h), or l2, the
-//   length of
-//               the token's own features
+//               length of the token's own features
 //   redundancy  mean or largest cosine to the other visual tokens, nearer to the I(x_i; X_without_i) of the
 //               equation; selected: largest cosine to the tokens picked so far. That is a greedy search: the
 //               first pick is the most important token, whatever alpha is (nothing repeats yet); after every
 //               pick R is taken anew and normalised over the tokens still to be had
 //   normalise   minmax, zscore (less the mean, over the standard deviation), rank (share of the other tokens
-//   that
-//               have a smaller value) or none. A source that is the same for every token normalises to 0
+//               that have a smaller value) or none. A source that is the same for every token normalises to 0
 //   features    what lengths and cosines are of: the hidden states entering layer K, or the projected
-//   features,
-//               which makes it act after the tower; importance and redundancy must then be among those that
-//               need no decoder (cls, column, l2; mean, max, selected)
-// redundancy=max compares all pairs: tens of milliseconds at 576 x 4096.
+//               features, which makes it act after the tower; importance and redundancy must then be among
+//               those that need no decoder (cls, column, l2; mean, max, selected)
+// redundancy=max compares all pairs: some 20 ms at 576 x 4096.
 
 #include <algorithm>
 #include <cfloat>

@@ -1,0 +1,44 @@
+#pragma once
+
+// The innermost loops of similarity.h and of all_finite, as a table of functions: one for every vector
+// instruction set (kernels_highway.cpp) and one in plain loops (kernels_plain.cpp), for builds without
+// Highway and machines that it has nothing for. The order of every sum is in similarity.h.
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+
+namespace winnow::prune {
+
+inline constexpr int64_t kChunk = 512;      ///< components that are summed before they go to the product
+inline constexpr int64_t kPartialSums = 4;  ///< of a product in a chunk
+inline constexpr int64_t kRightRows = 4;    ///< rows of a right panel
+inline constexpr int64_t kMostLeftRows = 48;
+
+using FourRows = std::array<const float*, 4>;
+
+struct Kernels {
+  /// Rows of a left panel, at most kMostLeftRows: three vectors full of partial sums.
+  int64_t left_rows;
+
+  /// One chunk of left_rows x kRightRows products; sums [left_rows, kRightRows] is overwritten. A panel of r
+  /// rows holds, for every step of kPartialSums components, those of row 0, row 1, ... row r - 1; it starts
+  /// where vectors are aligned, as do the sums.
+  void (*multiply_panels)(const float* left, const float* right, int64_t n_step, float* sums);
+
+  /// products[i] = rows[i] . vector, all of length d.
+  void (*inner_four)(const FourRows& rows, const float* vector, int64_t d, float* products);
+
+  /// The same, and squares[i] = rows[i] . rows[i].
+  void (*inner_four_with_squares)(const FourRows& rows, const float* vector, int64_t d, float* products,
+                                  float* squares);
+
+  /// True when no value is NaN or infinite.
+  bool (*all_finite)(const float* values, std::size_t n);
+};
+
+const Kernels& plain_kernels();
+/// The best of this machine and build.
+const Kernels& kernels();
+
+}  // namespace winnow::prune
