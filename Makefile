@@ -39,7 +39,7 @@ test: setup-train
 	$(MAKE) asan
 	@echo "== all tests passed (release, minimal, asan)"
 
-# base and prune alone: no ggml, no image library.
+# base, prune and its C API: no ggml, no image library.
 minimal: setup
 	@mkdir -p build
 	$(call compile,minimal)

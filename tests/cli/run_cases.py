@@ -16,7 +16,8 @@ A case is a block of `word: value` lines, blocks are parted by empty lines, # be
   png, safetensors  a file that must have been written, with the right first bytes
 Variables: $tiny (a model pair made once per run, as arguments), $tiny_text, $tiny_mmproj, $merged and $pooled (the same
 with a projector that merges 2 x 2 patches or averages them), $merged_mmproj, $pooled_mmproj, $wide_mmproj (of another
-width), $data (tests/data), $here (this folder), $image, $dir (the folder of the case).
+width), $signals (what trace --signals wrote for fastv on the tiny model), $data (tests/data), $here (this folder), $image,
+$dir (the folder of the case).
 Every failing command must print one line "winnow: error: ..." and nothing on stdout unless the case says otherwise.
 """
 import concurrent.futures
@@ -188,6 +189,10 @@ def main():
                      "wide_mmproj": os.path.join(data, "llava15", "mmproj-all.gguf"), "data": data,
                      "here": os.path.dirname(os.path.abspath(__file__)),
                      "image": os.path.join(data, "images", "rgb8.png")}
+        variables["signals"] = os.path.join(models, "fastv.safetensors")
+        subprocess.run([program, "-q", "trace", *shlex.split(variables["tiny"]), "-i", variables["image"], "-p", "hi",
+                        "--prune", "fastv", "--keep", "4", "-o", os.path.join(models, "trace.safetensors"),
+                        "--signals", variables["signals"]], check=True, stdout=subprocess.DEVNULL)
         with concurrent.futures.ThreadPoolExecutor(max_workers=2) as pool:
             results = list(pool.map(lambda case: problems_of(case, program, variables), cases))
     bad = 0

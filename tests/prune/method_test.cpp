@@ -110,6 +110,16 @@ TEST(RunMethodTest, GridsAreChecked) {
   }
 }
 
+TEST(RunMethodTest, IdsAreChecked) {
+  OwnedSignals owned = random_signals({2, 3}, 1);
+  Signals signals = owned.view({{Signal::Hidden}});
+  signals.ids.pop_back();
+  expect_error(ErrorCode::InvalidArgument, {"position ids, got 5", "6 tokens"},
+               [&] { check_layout(signals); });
+  signals.ids.clear();
+  EXPECT_NO_THROW(check_layout(signals));
+}
+
 TEST(RunMethodTest, WidthOfTheLastTokenMustFit) {
   OwnedSignals signals = random_signals({6, 6}, 1);
   signals.of[Signal::HiddenLast] = test::random_matrix(1, 23, [] { return 1.0; });

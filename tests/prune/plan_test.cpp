@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <cmath>
+
 #include "winnow/base/error.h"
 
 namespace winnow::prune {
@@ -68,6 +70,22 @@ TEST(PlanTest, IdentityIsEveryTokenInOrder) {
   EXPECT_EQ(plan.index, (Ints{0, 1, 2, 3}));
   EXPECT_TRUE(plan.is_selection());
   EXPECT_TRUE(plan.scores.empty());
+}
+
+TEST(PlanTest, ApplyingGivesTheWeightedSums) {
+  const std::vector<float> values{1, 2, 10, 20, 100, -0.0F};
+  const MatrixView features{values.data(), 3, 2};
+  Plan plan;
+  plan.add_kept(2);
+  plan.add_merged(Ints{0, 1}, std::vector<float>{0.5F, 2.0F}, 0);
+  plan.add_merged(Ints{3, 0}, std::vector<float>{1.0F, 1.0F}, 0);
+  const std::vector<float> cls{1000, 2000};
+  EXPECT_EQ(apply_plan(plan, features, cls), (std::vector<float>{100, 0, 20.5F, 41, 1001, 2002}));
+  EXPECT_TRUE(std::signbit(apply_plan(plan, features, cls)[1])) << "a kept token is copied bit by bit";
+  EXPECT_THROW(apply_plan(plan, features), Error) << "no [CLS] token was given";
+  EXPECT_THROW(apply_plan(plan, features, std::vector<float>{1}), Error);
+  EXPECT_THROW(apply_plan(selection_plan(Ints{-1}), features), Error);
+  EXPECT_TRUE(apply_plan(Plan{}, features).empty());
 }
 
 }  // namespace

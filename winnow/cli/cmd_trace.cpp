@@ -3,12 +3,14 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <filesystem>
 #include <fstream>
 #include <sstream>
 
 #include "winnow/base/error.h"
 #include "winnow/cli/arguments.h"
 #include "winnow/cli/command.h"
+#include "winnow/cli/signal_file.h"
 #include "winnow/engine/generate.h"
 #include "winnow/record/safetensors.h"
 
@@ -24,6 +26,7 @@ struct TraceArguments {
   std::string prompt;
   std::string prompt_template;
   std::string out;
+  std::string signals;
   int32_t n_greedy = 0;
 };
 
@@ -85,6 +88,30 @@ void add_steps(record::TensorFile& file, const engine::PrefillResult& prefill, i
   }
 }
 
+/// --signals FILE: the name itself for one step and picture, else "FILE-STEP-IMAGE.safetensors".
+std::string signal_path(const std::string& path, const engine::Selection& selection, bool single) {
+  if (single) return path;
+  const std::filesystem::path file(path);
+  return (file.parent_path() / fmt::format("{}-{}-{}{}", file.stem().string(), selection.step_idx,
+                                           selection.image, file.extension().string()))
+      .string();
+}
+
+/// What the engine hands to the method of each step, for `winnow select`.
+void write_signals(const TraceArguments& args, const engine::Selection& selection, int32_t n_block,
+                   bool single) {
+  record::TensorFile file = signal_tensors(selection.signals, n_block);
+  file.metadata["method"] = selection.step.use.to_string();
+  file.metadata["step"] = std::to_string(selection.step_idx);
+  file.metadata["layer"] = std::to_string(selection.step.layer);
+  file.metadata["image"] = std::to_string(selection.image);
+  file.metadata["n_keep"] = std::to_string(selection.n_keep);
+  file.metadata["seed"] = std::to_string(args.prune.seed);
+  const std::string path = signal_path(args.signals, selection, single);
+  record::write_safetensors(file, path);
+  fmt::print("{}: {} tensors\n", path, file.tensors.size());
+}
+
 engine::Prompt make_prompt(const TraceArguments& args, const engine::Model& model, int32_t n_images,
                            record::TensorFile& file) {
   if (args.ids_path.empty()) {
@@ -102,7 +129,12 @@ int trace(const TraceArguments& args) {
   WINNOW_CHECK(args.ids_path.empty() || args.image_token >= 0, InvalidArgument, "cli.trace",
                "--ids needs --image-token ID");
   args.prune.check();
+  const bool drops = !prune::parse_method(args.prune.method).method->info().keeps_all;
+  WINNOW_CHECK(args.signals.empty() || (drops && !args.images.paths.empty()), InvalidArgument, "cli.trace",
+               "--signals needs a picture and a method that drops tokens, got {} pictures and --prune {}",
+               args.images.paths.size(), args.prune.method);
   check_writable(args.out);
+  check_writable(args.signals);
   auto model_options = args.model.model_options();
   model_options.all_blocks = true;
   const std::vector<engine::Image> pictures = args.images.load();
@@ -112,6 +144,12 @@ int trace(const TraceArguments& args) {
   const engine::PruneOptions options = args.prune.options(*model);
 
   record::TensorFile file;
+  if (!args.signals.empty()) {
+    session.set_selection_observer(
+        [&, single = options.steps.size() * pictures.size() == 1](const engine::Selection& selection) {
+          write_signals(args, selection, model->clip().n_layer, single);
+        });
+  }
   session.set_observer([&](std::string_view name, std::span<const int64_t> shape,
                            std::span<const float> values) { add_unique(file, name, shape, values); });
   const auto n_images = static_cast<int32_t>(pictures.size());
@@ -158,6 +196,8 @@ void add_trace(CLI::App& app, Action& action) {
   command.add_option("--greedy", args->n_greedy, "Also generate this many tokens (tensor 'greedy')")
       ->check(CLI::Range(0, 4096));
   command.add_option("-o,--out", args->out, "File to write")->required();
+  command.add_option("--signals", args->signals,
+                     "Also write what each step's method was given, for 'winnow select'");
   args->model.add_to(command);
   command.callback([args, &action] { action = [args] { return trace(*args); }; });
 }

@@ -11,6 +11,7 @@ using Action = std::function<int()>;
 // Each adds one subcommand with its options and sets `action` when the user calls it.
 void add_run(CLI::App& app, Action& action);
 void add_trace(CLI::App& app, Action& action);
+void add_select(CLI::App& app, Action& action);
 void add_bench(CLI::App& app, Action& action);
 void add_methods(CLI::App& app, Action& action);
 void add_inspect(CLI::App& app, Action& action);

@@ -311,9 +311,16 @@ void Prefill::apply(std::size_t step_idx, const Taps& taps) {
   std::vector<prune::Plan> plans;
   for (std::size_t i = 0; i < images_.size(); ++i) {
     std::vector<std::vector<float>> storage;
-    const prune::Signals signals = signals_of(step, images_[i], taps, storage);
+    prune::Signals signals = signals_of(step, images_[i], taps, storage);
     Rng rng(prune_.seed, i);
     plans.push_back(prune::run_method(step.use, signals, quotas_[step_idx][i], rng));
+    if (session_.selection_observer_) {
+      const int64_t width = llama_.n_embd;
+      (step.layer == prune::kAfterTower ? signals.projected : signals.hidden) = {
+          hidden_.data() + images_[i].first * width, images_[i].count, width};
+      session_.selection_observer_(
+          {step_idx, static_cast<int32_t>(i), step, quotas_[step_idx][i], signals, plans.back()});
+    }
     record(step, static_cast<int32_t>(i), images_[i], plans.back());
   }
   result_.select_ms += watch_.lap();

@@ -76,6 +76,17 @@ struct PrefillResult {
   int64_t kv_bytes_unpruned = 0;  ///< what they would be without pruning
 };
 
+/// What a step asked of its method for one image, and the answer. Views live during the call.
+struct Selection {
+  std::size_t step_idx = 0;
+  int32_t image = 0;
+  const prune::Step& step;
+  int32_t n_keep = 0;
+  const prune::Signals& signals;  ///< with what the plan acts on (projected or hidden), asked for or not
+  const prune::Plan& plan;
+};
+using SelectionObserver = std::function<void(const Selection&)>;
+
 /// One conversation: images, KV cache and positions. Not thread-safe; sessions of one model may run side by
 /// side.
 class Session {
@@ -103,6 +114,7 @@ class Session {
   int32_t n_ctx() const { return n_ctx_; }
 
   void set_observer(Observer observer) { observer_ = std::move(observer); }
+  void set_selection_observer(SelectionObserver observer) { selection_observer_ = std::move(observer); }
   void clear();
 
   const KvCache& cache() const { return cache_; }
@@ -118,6 +130,7 @@ class Session {
   Backends backends_;
   KvCache cache_;
   Observer observer_;
+  SelectionObserver selection_observer_;
   int32_t n_ctx_ = 0;
   int32_t n_ids_ = 0;
   std::vector<int32_t> deferred_;

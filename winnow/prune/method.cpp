@@ -15,17 +15,6 @@ namespace {
 
 constexpr int32_t kMaxGridSide = 32768;  // rows * cols stays inside int32
 
-void check_grid(const Signals& signals) {
-  const Grid& grid = signals.grid;
-  WINNOW_CHECK(grid.rows >= 1 && grid.cols >= 1 && grid.rows <= kMaxGridSide && grid.cols <= kMaxGridSide,
-               InvalidArgument, "prune.run_method", "token grid, got {}x{}, expected sides from 1 to {}",
-               grid.rows, grid.cols, kMaxGridSide);
-  for (const int32_t cell : signals.token_of) {
-    WINNOW_CHECK(cell >= 0 && cell < grid.size(), InvalidArgument, "prune.run_method",
-                 "grid index of a remaining token, got {}, expected 0 to {}", cell, grid.size() - 1);
-  }
-}
-
 std::string expected_shape(SignalShape shape, int32_t n) {
   switch (shape) {
     case SignalShape::PerToken: return fmt::format("[{}, width]", n);
@@ -86,13 +75,13 @@ void check_together(std::string_view method, const std::vector<Need>& needs, con
                  "width of {} for {}, got {}, expected {} as in {}", signal_name(second), method, b.cols,
                  a.cols, signal_name(first));
   }
-  int64_t n_text = -1;
+  int64_t n_text = signals.text_ids.empty() ? -1 : std::ssize(signals.text_ids);
   for (const Signal signal : {Signal::TextEmbeds, Signal::TextNormed, Signal::TextKeys}) {
     if (!wanted(signal)) continue;
     const int64_t rows = signals.view({signal}).rows;
     WINNOW_CHECK(n_text < 0 || rows == n_text, InvalidArgument, "prune.run_method",
-                 "text tokens in {} for {}, got {}, expected {} as in the other text signals",
-                 signal_name(signal), method, rows, n_text);
+                 "text tokens in {} for {}, got {}, expected {} as elsewhere", signal_name(signal), method,
+                 rows, n_text);
     n_text = rows;
   }
   if (wanted(Signal::TextAttention) && n_text > 0) {
@@ -231,11 +220,26 @@ MethodUse parse_method(std::string_view text) {
   return parse_windowed(call->arguments);
 }
 
+void check_layout(const Signals& signals) {
+  constexpr const char* kWhere = "prune.check_layout";
+  const Grid& grid = signals.grid;
+  WINNOW_CHECK(grid.rows >= 1 && grid.cols >= 1 && grid.rows <= kMaxGridSide && grid.cols <= kMaxGridSide,
+               InvalidArgument, kWhere, "token grid, got {}x{}, expected sides from 1 to {}", grid.rows,
+               grid.cols, kMaxGridSide);
+  for (const int32_t cell : signals.token_of) {
+    WINNOW_CHECK(cell >= 0 && cell < grid.size(), InvalidArgument, kWhere,
+                 "grid index of a remaining token, got {}, expected 0 to {}", cell, grid.size() - 1);
+  }
+  WINNOW_CHECK(signals.ids.empty() || std::ssize(signals.ids) == signals.n(), InvalidArgument, kWhere,
+               "position ids, got {}, expected one for each of the {} tokens", signals.ids.size(),
+               signals.n());
+}
+
 Plan run_method(const MethodUse& use, const Signals& signals, int32_t n_keep, Rng& rng) {
   WINNOW_ASSERT(use.method != nullptr);
   const Method& method = *use.method;
   const std::string& name = method.info().name;
-  check_grid(signals);
+  check_layout(signals);
   const int32_t n = signals.n();
   const MethodInfo& info = method.info();
   const int32_t least = info.may_drop_all ? 0 : 1;

@@ -125,6 +125,9 @@ struct MethodUse {
 /// METHOD of syntax.h. Throws NotFound / InvalidArgument.
 MethodUse parse_method(std::string_view text);
 
+/// Throws InvalidArgument for an impossible grid, tokens outside it, or ids that are not one for each token.
+void check_layout(const Signals& signals);
+
 /// Runs a method on one image (a plan may name input n, the [CLS] token, when the method needs ClsToken):
 /// checks the signals it needs (present, n columns or rows, finite), keeps
 /// everything when n_keep == n (bit-identical to no pruning: the method is not asked), and checks the plan

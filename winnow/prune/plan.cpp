@@ -1,5 +1,6 @@
 #include "winnow/prune/plan.h"
 
+#include <algorithm>
 #include <numeric>
 
 #include "winnow/base/error.h"
@@ -63,6 +64,31 @@ Plan selection_plan(std::span<const int32_t> kept) {
   plan.weight.assign(kept.size(), 1.0F);
   plan.position_of = plan.index;
   return plan;
+}
+
+std::vector<float> apply_plan(const Plan& plan, const MatrixView& features,
+                              std::span<const float> cls_token) {
+  const auto width = static_cast<std::size_t>(features.cols);
+  WINNOW_CHECK(cls_token.empty() || cls_token.size() == width, InvalidArgument, "prune.apply_plan",
+               "width of the [CLS] token, got {}, expected {}", cls_token.size(), width);
+  const int64_t n_in = features.rows + (cls_token.empty() ? 0 : 1);
+  std::vector<float> out(static_cast<std::size_t>(plan.n_out()) * width, 0.0F);
+  for (int32_t o = 0; o < plan.n_out(); ++o) {
+    const auto sources = plan.sources(o);
+    const auto weights = plan.weights(o);
+    const std::span<float> to = std::span(out).subspan(static_cast<std::size_t>(o) * width, width);
+    for (std::size_t s = 0; s < sources.size(); ++s) {
+      WINNOW_CHECK(sources[s] >= 0 && sources[s] < n_in, InvalidArgument, "prune.apply_plan",
+                   "the plan names input {}, got {} inputs", sources[s], n_in);
+      const std::span<const float> from = sources[s] < features.rows ? features.row(sources[s]) : cls_token;
+      if (sources.size() == 1 && weights[0] == 1.0F) {
+        std::copy(from.begin(), from.end(), to.begin());
+        continue;
+      }
+      for (std::size_t c = 0; c < width; ++c) to[c] += weights[s] * from[c];
+    }
+  }
+  return out;
 }
 
 }  // namespace winnow::prune

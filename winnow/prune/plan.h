@@ -4,6 +4,8 @@
 #include <span>
 #include <vector>
 
+#include "winnow/base/view.h"
+
 namespace winnow::prune {
 
 /// What each output token is: a weighted set of input tokens (compressed rows). Selection, pooling, merging
@@ -31,5 +33,11 @@ struct Plan {
 Plan identity_plan(int32_t n);
 /// The given tokens, in the given order.
 Plan selection_plan(std::span<const int32_t> kept);
+
+/// The output vectors: row o is the weighted sum of the plan's sources among features [n, width], in their
+/// order; a single source of weight 1 is copied. cls_token [width] or empty: input n, where the plan names
+/// it. Returns [n_out * width]. Throws InvalidArgument when the plan names an input that is not there.
+std::vector<float> apply_plan(const Plan& plan, const MatrixView& features,
+                              std::span<const float> cls_token = {});
 
 }  // namespace winnow::prune

@@ -6,6 +6,7 @@
 // patches, a token's tower signals are the means over its patches.
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string_view>
 #include <vector>
@@ -49,9 +50,12 @@ enum class Signal {
   TextAttention,        ///< layer K-1, queries = the text; row = head * n_text + t [n_head * n_text, n]
   NextAttention,        ///< layer K, query = last prompt token                     [n_head, n]
 };
+inline constexpr Signal kLastSignal = Signal::NextAttention;
 
 /// Name as written in docs, messages and files ("cls_attention").
 std::string_view signal_name(Signal signal);
+/// The signal of a name, if there is one.
+std::optional<Signal> find_signal(std::string_view name);
 
 enum class SignalShape { PerToken, PerHead, OneRow, OneVector, Text, AllTokens };
 /// PerToken [n, width]; PerHead [heads, n]; OneRow [1, n]; OneVector [1, width]; Text [any, width]; AllTokens
@@ -128,6 +132,8 @@ struct Signals {
   int32_t cell(int32_t j) const { return token_of.empty() ? j : token_of[static_cast<std::size_t>(j)]; }
   /// View of a need; absent if it was not filled.
   MatrixView view(const Need& need) const;
+  /// Fills a need.
+  void set(const Need& need, const MatrixView& values);
 };
 
 }  // namespace winnow::prune
