@@ -240,7 +240,7 @@ void time_greedy(benchmark::State& state, bool by_blocks) {
 void register_all() {
   using benchmark::RegisterBenchmark;
   std::vector<std::string> uses{"balanced:redundancy=mean", "balanced:redundancy=max"};
-  for (const Method* method : methods()) {
+  for (const Method* method : selecting_methods()) {
     if (!method->info().keeps_all) uses.push_back(method->info().name);
   }
   for (const std::string& use : uses) {

@@ -33,9 +33,9 @@ TEST(CapiTest, StatusNames) {
 }
 
 TEST(CapiTest, ListsEveryMethod) {
-  ASSERT_EQ(winnow_method_count(), static_cast<int32_t>(prune::methods().size()));
+  ASSERT_EQ(winnow_method_count(), static_cast<int32_t>(prune::selecting_methods().size()));
   for (int32_t i = 0; i < winnow_method_count(); ++i) {
-    const prune::Method& method = *prune::methods()[static_cast<std::size_t>(i)];
+    const prune::Method& method = *prune::selecting_methods()[static_cast<std::size_t>(i)];
     EXPECT_STREQ(winnow_method_name(i), method.info().name.c_str());
     const auto handle = method_of(winnow_method_name(i));
     winnow_method_info info;
@@ -69,7 +69,8 @@ TEST(CapiTest, ParametersAndShapes) {
   const auto balanced = method_of("balanced:alpha=0.30,redundancy=mean");
   winnow_method_info info;
   ASSERT_EQ(winnow_method_get_info(balanced.get(), &info), WINNOW_OK);
-  EXPECT_STREQ(info.use, "balanced:alpha=0.3,importance=last_text,redundancy=mean");
+  EXPECT_STREQ(info.use,
+               "balanced:alpha=0.3,features=hidden,importance=last_text,normalise=minmax,redundancy=mean");
   ASSERT_EQ(info.need_count, 2);
   winnow_need need;
   ASSERT_EQ(winnow_method_need(balanced.get(), 0, &need), WINNOW_OK);
@@ -95,7 +96,7 @@ TEST(CapiTest, PlansEqualTheCppOnes) {
        {std::vector<int32_t>{}, std::vector<int32_t>{0, 3, 4, 5, 7, 9, 12, 13, 17, 20, 22, 23}}) {
     const OwnedSignals owned = random_signals({4, 6}, 11, token_of);
     const int32_t n = owned.view({}).n();
-    for (const prune::Method* method : prune::methods()) {
+    for (const prune::Method* method : prune::selecting_methods()) {
       const std::string& use = method->info().name;
       SCOPED_TRACE(use);
       const int32_t n_keep = method->info().keeps_all ? n : 7;

@@ -19,6 +19,7 @@ import tempfile
 IMAGE_TOKEN = 500
 N_VISUAL = 36
 SEED = "7"
+IN_TOWER = -3
 NOT_YET = "cannot give yet"
 
 
@@ -49,6 +50,7 @@ class Comparison:
         self.first = ids.index(IMAGE_TOKEN)
         self.ids = ids
         self.problems, self.n_files, self.not_yet = [], 0, []
+        self.before_projector = set()
 
     def run(self, *arguments):
         return subprocess.run([self.program, "-q", *arguments], capture_output=True, text=True, check=False,
@@ -60,7 +62,7 @@ class Comparison:
             os.remove(old)
         with open(os.path.join(self.folder, "ids"), "w", encoding="utf-8") as file:
             file.write(" ".join(map(str, self.ids * n_images)))
-        models = ["-m", os.path.join(self.data, "text.gguf"), "--mmproj", os.path.join(self.data, "mmproj-legacy.gguf")]
+        models = ["-m", os.path.join(self.data, "text.gguf"), "--mmproj", os.path.join(self.data, "mmproj-all.gguf")]
         images = ["--image", os.path.join(self.data, "exact.png")] * n_images
         done = self.run("trace", *models, *images, "--image-fit", "crop", "--ids", "ids", "--image-token",
                         str(IMAGE_TOKEN), "--f32", "-t", "1", "--prune", use, *(["--keep", keep] if keep else []),
@@ -72,9 +74,9 @@ class Comparison:
             else:
                 self.problems.append(f"trace --prune {use}: {done.stderr}")
             return
-        trace = read(os.path.join(self.folder, "trace.safetensors"))[0]
+        trace, metadata = read(os.path.join(self.folder, "trace.safetensors"))
         files = sorted(glob.glob(os.path.join(self.folder, "signals*.safetensors")))
-        n_steps = len({name.split(".")[1] for name in trace if name.startswith("prune.")})
+        n_steps = sum(name.endswith(".layer") and int(layer) != IN_TOWER for name, layer in metadata.items())
         if len(files) != n_steps * n_images:
             self.problems.append(f"{use}: {len(files)} signal files of {n_steps} steps and {n_images} images")
         for path in files:
@@ -84,7 +86,7 @@ class Comparison:
 
     def problems_of(self, path, trace, n_images):
         metadata = read(path)[1]
-        n_keep, image, layer = (int(metadata[name]) for name in ("n_keep", "image", "layer"))
+        n_keep, image = (int(metadata[name]) for name in ("n_keep", "image"))
         done = self.run("select", metadata["method"], "--signals", path, *(["--keep", str(n_keep)] if n_keep >= 0 else []),
                         "--seed", SEED, "--out", "plan.out")
         if done.returncode != 0:
@@ -101,12 +103,15 @@ class Comparison:
         for name in ("offsets", "index", "weight", "scores"):
             if step + name in trace and trace[step + name] != plan.get(name):
                 problems.append(f"{name} differ from the engine's")
-        return problems + self.problems_of_rows(plan, layer, step, trace)
+        return problems + self.problems_of_rows(plan, metadata, step, trace)
 
-    def problems_of_rows(self, plan, layer, step, trace):
+    def problems_of_rows(self, plan, metadata, step, trace):
         """The merged vectors against what the decoder read."""
+        layer = int(metadata["layer"])
         if "merged" not in plan:
             return ["no output vectors"]
+        if metadata["method"].split(":")[0] in self.before_projector:
+            return []  # a whole run projects merged tower features
         merged = rows(plan["merged"], range(plan["merged"][0][0]))
         if layer < 0:
             read_by_decoder = rows(trace["llm.embeds"], range(self.first, self.first + len(merged)))
@@ -122,7 +127,9 @@ def main():
     program, data = map(os.path.abspath, sys.argv[1:3])
     with tempfile.TemporaryDirectory() as folder:
         comparison = Comparison(program, data, folder)
-        methods = json.loads(comparison.run("methods", "--json").stdout)
+        methods = [method for method in json.loads(comparison.run("methods", "--json").stdout)
+                   if method["stage"] != "in_tower"]
+        comparison.before_projector = {method["name"] for method in methods if method["before_projector"]}
         for method in methods:
             if method["name"] != "none":
                 comparison.compare(method["name"], "9")
@@ -130,6 +137,7 @@ def main():
         comparison.compare("window_fastv:window=3x3", "25%", layer=1)
         comparison.compare("balanced:importance=cls,redundancy=mean", "5", layer=3)
         comparison.compare("random", "11", layer=2)
+        comparison.compare("then(tome, divprune, fastv@2)", "50%,50%,3")
         for use in ("random", "fastv"):  # a stream of random numbers for each picture
             comparison.compare(use, "17", n_images=2)
     for problem in comparison.problems:

@@ -253,7 +253,7 @@ TEST(SignalFileTest, RandomTensorsNeverBreakIt) {
         file.add_i32(name, shape, std::vector<int32_t>(size, static_cast<int32_t>(rng.below(9)) - 2));
       }
     }
-    const prune::Method* method = prune::methods()[rng.below(prune::methods().size())];
+    const prune::Method* method = prune::selecting_methods()[rng.below(prune::selecting_methods().size())];
     try {
       const prune::MethodUse use = prune::parse_method(method->info().name);
       const SignalFile read(file, "f");

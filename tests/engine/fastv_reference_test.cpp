@@ -241,13 +241,14 @@ TEST(TowerSignals, TapsLeaveTheForwardPassAlone) {
 }
 
 TEST(TowerSignals, OnlyWhatTheStepsReadIsAskedFor) {
-  EXPECT_TRUE(Session::tower_request({}).needs.empty());
-  EXPECT_TRUE(Session::tower_request(prune_with("fastv", "9", 2, *oracle_model())).needs.empty());
+  const Session session(oracle_model(), testing::threads(1));
+  EXPECT_TRUE(session.tower_request({}).needs.empty());
+  EXPECT_TRUE(session.tower_request(prune_with("fastv", "9", 2, *oracle_model())).needs.empty());
   PruneOptions options = prune_with("fastervlm", "9", -1, *oracle_model());
   const std::vector<prune::Need> expected = {{prune::Signal::ClsAttention, prune::kFeatureBlock}};
-  EXPECT_EQ(Session::tower_request(options).needs, expected);
+  EXPECT_EQ(session.tower_request(options).needs, expected);
   options.steps.push_back(prune_with("balanced:importance=cls", "4", 2, *oracle_model()).steps[0]);
-  EXPECT_EQ(Session::tower_request(options).needs, expected) << "asked for once";
+  EXPECT_EQ(session.tower_request(options).needs, expected) << "asked for once";
 }
 
 TEST(TowerSignals, FollowTheTokensThatAnEarlierStepLeft) {

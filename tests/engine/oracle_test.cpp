@@ -77,6 +77,25 @@ TEST_P(Oracle, EveryNamedTensorAndGreedyTokensEqualHuggingFace) {
 
 INSTANTIATE_TEST_SUITE_P(BothTowerFiles, Oracle, ::testing::Values("mmproj-legacy.gguf", "mmproj-all.gguf"));
 
+/// A graph with more results must not inherit the memory of the same one without them.
+TEST(OracleObserver, MayComeLater) {
+  using Tensors = std::map<std::string, std::vector<float>>;
+  Session session(testing::oracle_model(), testing::threads(1));
+  const EncodedImage image = session.encode(load_image(oracle_path("exact.png")), ImageFit::Crop, {});
+  const auto watch = [&](Session& watched) {
+    Tensors seen;
+    watched.set_observer([&](std::string_view name, std::span<const int64_t>, std::span<const float> values) {
+      seen[std::string(name)].assign(values.begin(), values.end());
+    });
+    watched.prefill(testing::oracle_prompt(), {&image}, {}, 0, true);
+    return seen;
+  };
+  session.prefill(testing::oracle_prompt(), {&image}, {}, 0, true);
+  session.clear();
+  Session fresh(testing::oracle_model(), testing::threads(1));
+  EXPECT_EQ(watch(session), watch(fresh));
+}
+
 TEST(OracleResize, ResizedAndCroppedImageGivesTheSamePixelsAndLogits) {
   const auto results = record::read_safetensors(oracle_path("resize.safetensors"));
   const Traced actual = trace("mmproj-legacy.gguf", "resize.png", results.at("input_ids").i32, 8);

@@ -28,7 +28,9 @@ using testing::Turn;
 std::vector<int32_t> places(const prune::MethodInfo& info) {
   if (info.stage == prune::Stage::AfterTower) return {-1};
   if (info.stage == prune::Stage::Either) return {-1, 0, 1, 3};
-  return {1, 2, 4};
+  std::vector<int32_t> layers = {1, 2, 4};
+  std::erase_if(layers, [&](int32_t layer) { return layer < info.min_layer; });
+  return layers;
 }
 
 const std::vector<Image>& one_picture() {
@@ -36,9 +38,12 @@ const std::vector<Image>& one_picture() {
   return pictures;
 }
 
+/// With the tower block behind the features, which some methods read.
+std::shared_ptr<const Model> model_of(bool f32) { return testing::complete_oracle_model(f32); }
+
 /// A session for each set of options and its own encoding of the picture: making one costs more than a run.
 struct Ready {
-  Ready(const SessionOptions& options, bool f32) : session(oracle_model(f32), options) {}
+  Ready(const SessionOptions& options, bool f32) : session(model_of(f32), options) {}
   Session session;
   EncodedImage image;
 };
@@ -49,11 +54,12 @@ Ready& ready(const SessionOptions& options, bool f32) {
   if (at == nullptr) {
     at = std::make_unique<Ready>(options, f32);
     PruneOptions all;
-    for (const prune::Method* method : prune::methods()) {
+    for (const prune::Method* method : prune::selecting_methods()) {
+      if (!testing::can_run(*model_of(f32), method->info().name)) continue;
       all.steps.push_back(
           {{method, prune::Params(method->info().name, method->info().params, {})}, 0, {1.0, false, {}}});
     }
-    at->image = at->session.encode(one_picture()[0], ImageFit::Crop, Session::tower_request(all));
+    at->image = at->session.encode(one_picture()[0], ImageFit::Crop, at->session.tower_request(all));
   }
   return *at;
 }
@@ -78,6 +84,9 @@ void expect_same_selection(const PrefillResult& a, const PrefillResult& b, const
 
 class EveryMethod : public ::testing::TestWithParam<const prune::Method*> {
  protected:
+  void SetUp() override {
+    if (!testing::can_run(*model_of(true), info().name)) GTEST_SKIP() << "needs what no model file holds yet";
+  }
   const prune::MethodInfo& info() const { return GetParam()->info(); }
 };
 
@@ -160,9 +169,9 @@ TEST_P(EveryMethod, ReportsWhatIsLeft) {
 
 TEST_P(EveryMethod, PromptWithoutImageIsLeftAlone) {
   const Prompt prompt = {{testing::text_ids(1, 12), -1}};
-  Session plain(oracle_model(), threads(1));
+  Session plain(model_of(true), threads(1));
   const Turn none = run_turn(plain, prompt, {}, {}, 2);
-  Session session(oracle_model(), threads(1));
+  Session session(model_of(true), threads(1));
   const PruneOptions options = prune_with(info().name, "4", places(info()).back(), *oracle_model());
   const Turn run = run_turn(session, prompt, {}, options, 2);
   EXPECT_EQ(run.prefill.logits, none.prefill.logits);
@@ -179,7 +188,7 @@ TEST_P(EveryMethod, SmallestBudgetRuns) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Registry, EveryMethod, ::testing::ValuesIn(prune::methods()),
+INSTANTIATE_TEST_SUITE_P(Registry, EveryMethod, ::testing::ValuesIn(prune::selecting_methods()),
                          [](const auto& param) { return param.param->info().name; });
 
 TEST(PruneInvariants,

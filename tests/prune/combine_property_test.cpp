@@ -26,7 +26,7 @@ std::vector<std::string> uses(bool ranking_only) {
     const MethodUse use = parse_method(text);
     if (!ranking_only || use.method->ranks(use.params)) result.push_back(text);
   };
-  for (const Method* method : methods()) {
+  for (const Method* method : selecting_methods()) {
     add(method->info().name);
     for (const ParamSpec& spec : method->info().params) {
       for (const std::string& choice : spec.choices)

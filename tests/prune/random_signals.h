@@ -43,42 +43,14 @@ struct OwnedSignals {
     Signals signals;
     signals.grid = grid;
     signals.token_of = token_of;
-    const auto tap = [&](int32_t block) -> TowerTap& {
-      for (TowerTap& known : signals.tower_taps)
-        if (known.block == block) return known;
-      signals.tower_taps.emplace_back().block = block;
-      return signals.tower_taps.back();
-    };
     for (const Need& need : needs) {
       const auto own = of_block.find({need.signal, need.block});
-      const MatrixView matrix = (own != of_block.end() ? own->second : of.at(need.signal)).view();
-      switch (need.signal) {
-        case Signal::Projected: signals.projected = matrix; break;
-        case Signal::ClsToken: signals.cls_token = matrix; break;
-        case Signal::Tower: signals.tower = matrix; break;
-        case Signal::ClsAttention: tap(need.block).cls_attention = matrix; break;
-        case Signal::WideClsAttention: tap(need.block).wide_cls_attention = matrix; break;
-        case Signal::ColumnAttention: tap(need.block).column_attention = matrix; break;
-        case Signal::TowerKeys: tap(need.block).keys = matrix; break;
-        case Signal::ClipImage: signals.clip_image = matrix; break;
-        case Signal::ClipText: signals.clip_text = matrix; break;
-        case Signal::TextEmbeds: signals.text_embeds = matrix; break;
-        case Signal::InputEmbeds: signals.input_embeds = matrix; break;
-        case Signal::Hidden: signals.hidden = matrix; break;
-        case Signal::HiddenLast: signals.hidden_last = matrix; break;
-        case Signal::PreviousHidden: signals.previous_hidden = matrix; break;
-        case Signal::HiddenNormed: signals.hidden_normed = matrix; break;
-        case Signal::TextNormed: signals.text_normed = matrix; break;
-        case Signal::LayerKeys: signals.layer_keys = matrix; break;
-        case Signal::TextKeys: signals.text_keys = matrix; break;
-        case Signal::LastTextAttention: signals.last_text_attention = matrix; break;
-        case Signal::LastVisualAttention: signals.last_visual_attention = matrix; break;
-        case Signal::TextAttention: signals.text_attention = matrix; break;
-        case Signal::NextAttention: signals.next_attention = matrix; break;
-      }
+      signals.set(need, (own != of_block.end() ? own->second : of.at(need.signal)).view());
     }
+    const auto text = of.find(Signal::TextEmbeds);
+    const int64_t n_text = text != of.end() ? text->second.rows : kTextTokens;
     for (int32_t j = 0; j < signals.n(); ++j) signals.ids.push_back(5 + signals.cell(j));
-    for (int32_t t = 0; t < kTextTokens; ++t) signals.text_ids.push_back(5 + grid.size() + t);
+    for (int32_t t = 0; t < n_text; ++t) signals.text_ids.push_back(5 + grid.size() + t);
     signals.rope = {8, 10000.0F};
     return signals;
   }

@@ -5,12 +5,14 @@
 #include <string>
 
 #include "tests/prune/expect_error.h"
+#include "tests/support/recorder_method.h"
 
 namespace winnow::prune {
 namespace {
 
 using Ints = std::vector<int32_t>;
 using test::expect_error;
+using testing::RecorderMethod;
 
 int32_t keep(const std::string& text, BudgetMode mode, int32_t n, int32_t layer, int32_t n_layer) {
   return tokens_to_keep(parse_budget(text, mode), n, layer, n_layer);
@@ -36,6 +38,21 @@ TEST(BudgetTest, RejectsEverythingElse) {
     expect_error(ErrorCode::InvalidArgument, {std::string("'") + text + "'", "whole number", "percentage"},
                  [&] { parse_budget(text); });
   }
+}
+
+TEST(BudgetTest, NothingIsABudgetOnlyWhereItIsMeant) {
+  for (const char* text : {"0", "0%"}) {
+    const Budget budget = parse_budget(text, BudgetMode::Exact, true);
+    EXPECT_TRUE(budget.given());
+    EXPECT_EQ(budget.to_string(), text);
+    EXPECT_EQ(tokens_to_keep(budget, 576, 2, 32), 0);
+    expect_error(ErrorCode::InvalidArgument, {"from 1", "above 0%"}, [&] { parse_budget(text); });
+  }
+  EXPECT_FALSE(Budget{}.given());
+  expect_error(ErrorCode::InvalidArgument, {"'-1'", "from 0", "from 0%"},
+               [] { parse_budget("-1", BudgetMode::Exact, true); });
+  expect_error(ErrorCode::InvalidArgument, {"layer average, got 0"},
+               [] { tokens_to_keep(parse_budget("0", BudgetMode::LayerAverage, true), 576, 2, 32); });
 }
 
 TEST(BudgetTest, ModeNamesRoundTrip) {
@@ -85,7 +102,7 @@ TEST(TokensToKeepTest, BadCallsAreErrors) {
                [] { keep("1", BudgetMode::Exact, 0, 2, 32); });
   expect_error(ErrorCode::InvalidArgument, {"layer 32 of 32"},
                [] { keep("1", BudgetMode::Exact, 9, 32, 32); });
-  expect_error(ErrorCode::InvalidArgument, {"budget, got 0"}, [] { tokens_to_keep({}, 9, 2, 32); });
+  expect_error(ErrorCode::InvalidArgument, {"budget, got nothing"}, [] { tokens_to_keep({}, 9, 2, 32); });
 }
 
 int32_t keep_trained(const std::string& text, BudgetMode mode, int32_t n, int32_t tacr) {
@@ -129,7 +146,7 @@ TEST(TrainingAwareTest, WithoutTrainingAllAreExact) {
   }
   Budget budget = parse_budget("25%", BudgetMode::Total);
   budget.tacr = 0;
-  expect_error(ErrorCode::InvalidArgument, {"ratio of 0"}, [&] { tokens_to_keep(budget, 9, 2, 32); });
+  expect_error(ErrorCode::InvalidArgument, {"ratio, got 0"}, [&] { tokens_to_keep(budget, 9, 2, 32); });
 }
 
 TEST(LayerAverageTest, HandWorked) {
@@ -207,7 +224,9 @@ TEST(MakeStepTest, LayersAreChecked) {
   };
   expect_error(ErrorCode::InvalidArgument, {"fastv", "got 0", "1 to 31"}, at("fastv", 0, 32));
   expect_error(ErrorCode::InvalidArgument, {"fastv", "got 32", "1 to 31"}, at("fastv", 32, 32));
-  expect_error(ErrorCode::InvalidArgument, {"fastv", "got 2", "2 layers"}, at("fastv", -1, 2));
+  expect_error(ErrorCode::InvalidArgument, {"fastv", "got 1", "1 layers"}, at("fastv", -1, 1));
+  EXPECT_EQ(make_step("fastv", "9", BudgetMode::Exact, -1, 2).layer, 1) << "too shallow for layer 2";
+  EXPECT_EQ(make_step("horizon", "9", BudgetMode::Exact, -1, 8).layer, 5) << "20 of 32";
   expect_error(ErrorCode::InvalidArgument, {"random", "got 32"}, at("random", 32, 32));
   expect_error(ErrorCode::InvalidArgument, {"fastervlm", "after the tower"}, at("fastervlm", 2, 32));
 }
@@ -259,6 +278,93 @@ TEST(StepQuotasTest, BudgetParametersOrEverything) {
 TEST(StepQuotasTest, KeepsAllWhenThereAreFewerTokensThanAsked) {
   EXPECT_EQ(quotas("random", "36", {{6, 6}}), (Ints{36}));
   EXPECT_EQ(quotas("random", "40", {{6, 6}}), (Ints{36}));
+}
+
+TEST(StepQuotasTest, ImagesWithoutTokensKeepNone) {
+  const Step step = make_step("random", "10", BudgetMode::Exact, 2, 32);
+  const std::vector<Grid> grids = {{24, 24}, {5, 7}, {24, 24}};
+  EXPECT_EQ(step_quotas(step, grids, Ints{30, 0, 70}, 32), (Ints{3, 0, 7}));
+  EXPECT_EQ(step_quotas(step, grids, Ints{0, 0, 0}, 32), (Ints{0, 0, 0}));
+  EXPECT_EQ(step_quotas(make_step("random", "10%", BudgetMode::Exact, 2, 32), grids, Ints{0, 35, 65}, 32),
+            (Ints{0, 4, 6}))
+      << "a percentage is of what is left";
+}
+
+TEST(StepQuotasTest, AnAdaptiveMethodDecidesWithoutABudget) {
+  const RecorderMethod method({});
+  const std::vector<Grid> grids = {{4, 4}, {4, 4}};
+  EXPECT_EQ(step_quotas(method.step("", 2), grids, Ints{16, 0}, 32), (Ints{kMethodDecides, 0}));
+  EXPECT_EQ(step_quotas(method.step("8", 2), grids, Ints{16, 16}, 32), (Ints{4, 4}));
+  EXPECT_EQ(step_quotas(method.step("0", 2), grids, Ints{16, 16}, 32), (Ints{0, 0}));
+}
+
+TEST(MakeStepTest, AdaptiveMethodsNeedNoCountAndDroppingAllIsForTheDecoder) {
+  const RecorderMethod method({});
+  EXPECT_FALSE(make_step(method.use(), "", BudgetMode::Exact, 2, 32).budget.given());
+  EXPECT_EQ(make_step(method.use(), "0", BudgetMode::Exact, 2, 32).budget.to_string(), "0");
+  expect_error(ErrorCode::InvalidArgument, {"got 0", "at least 1"},
+               [&] { make_step(method.use(), "0", BudgetMode::Exact, -1, 32); });
+  expect_error(ErrorCode::InvalidArgument, {"got 0", "at least 1"},
+               [] { make_step("random", "0", BudgetMode::Exact, -1, 32); });
+}
+
+/// Two steps whose counts are the average and half of it, 100 and 10 by default.
+RecorderMethod scheduled() {
+  return RecorderMethod({}, {}, [](const ScheduleRequest& request) -> std::vector<Scheduled> {
+    const auto n = static_cast<int32_t>(request.average);
+    if (n == 0) return {{2, 100, {}}, {scaled_layer(20, request.n_layer), 10, {{"cls", "keys"}}}};
+    return {{2, n, {}}, {5, n / 2, {}}, {9, 0, {}}};
+  });
+}
+
+TEST(ExpandStepsTest, AMethodsOwnScheduleTakesThePlaceOfAStepWithoutALayer) {
+  const RecorderMethod method = scheduled();
+  const Step own = make_step(method.use(), "", BudgetMode::Exact, -1, 32);
+  EXPECT_EQ(own.layer, kOwnSchedule);
+  const std::vector<Step> steps = expand_steps(std::vector{own}, 576, 32);
+  ASSERT_EQ(steps.size(), 2U);
+  EXPECT_EQ(steps[0].layer, 2);
+  EXPECT_EQ(steps[0].budget.to_string(), "100");
+  EXPECT_EQ(steps[0].use.to_string(), "recorder:cls=none");
+  EXPECT_EQ(steps[1].layer, 20);
+  EXPECT_EQ(steps[1].use.to_string(), "recorder:cls=keys");
+  EXPECT_EQ(make_step(method.use(), "9", BudgetMode::Exact, 3, 32).layer, 3) << "a layer was given";
+}
+
+TEST(ExpandStepsTest, TheBudgetIsTheLayerAverage) {
+  const RecorderMethod method = scheduled();
+  for (const auto& [keep_text, average] : {std::pair{"64", 64}, {"25%", 144}}) {
+    const Step own = make_step(method.use(), keep_text, BudgetMode::Exact, -1, 32);
+    const std::vector<Step> steps = expand_steps(std::vector{own}, 576, 32);
+    ASSERT_EQ(steps.size(), 3U);
+    EXPECT_DOUBLE_EQ(steps[0].budget.value, average);
+    EXPECT_DOUBLE_EQ(steps[1].budget.value, average / 2);
+    EXPECT_EQ(tokens_to_keep(steps[2].budget, 10, 9, 32), 0);
+  }
+  const Step all = make_step(method.use(), "100%", BudgetMode::Exact, -1, 32);
+  const std::vector<Step> steps = expand_steps(std::vector{all}, 576, 32);
+  ASSERT_EQ(steps.size(), 1U);
+  EXPECT_EQ(tokens_to_keep(steps[0].budget, 576, steps[0].layer, 32), 576);
+}
+
+TEST(ExpandStepsTest, ACascadeIsTheUsers) {
+  const RecorderMethod method = scheduled();
+  const std::vector<Step> cascade = {method.step("100", kOwnSchedule), method.step("9", 3)};
+  const std::vector<Step> steps = expand_steps(cascade, 576, 32);
+  ASSERT_EQ(steps.size(), 2U);
+  EXPECT_EQ(steps[0].layer, kAfterTower);
+  EXPECT_EQ(steps[0].budget.to_string(), "100");
+  EXPECT_EQ(steps[1].layer, 3);
+}
+
+TEST(ExpandStepsTest, SchedulesThatDoNotFitAreNamed) {
+  for (const Ints& layers : {Ints{3, 3}, Ints{3, 2}, Ints{3, 8}, Ints{-1, 3}}) {
+    const RecorderMethod method({}, {}, [&](const ScheduleRequest&) {
+      return std::vector<Scheduled>{{layers[0], 8, {}}, {layers[1], 4, {}}};
+    });
+    expect_error(ErrorCode::Unsupported, {"schedule of recorder", "8 layers"},
+                 [&] { expand_steps(std::vector{method.step("", kOwnSchedule)}, 16, 8); });
+  }
 }
 
 }  // namespace

@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "winnow/base/rng.h"
+#include "winnow/engine/step_signals.h"
 
 namespace winnow::testing {
 namespace fs = std::filesystem;
@@ -56,6 +57,13 @@ std::shared_ptr<const engine::Model> oracle_model(bool f32) {
   auto& model = loaded[f32];
   if (model == nullptr)
     model = load_model({oracle_path("text.gguf"), oracle_path("mmproj-legacy.gguf")}, f32);
+  return model;
+}
+
+std::shared_ptr<const engine::Model> complete_oracle_model(bool f32) {
+  static std::map<bool, std::shared_ptr<const engine::Model>> loaded;
+  auto& model = loaded[f32];
+  if (model == nullptr) model = load_model({oracle_path("text.gguf"), oracle_path("mmproj-all.gguf")}, f32);
   return model;
 }
 
@@ -132,6 +140,13 @@ std::vector<int32_t> text_ids(uint64_t seed, int32_t n) {
   return ids;
 }
 
+bool can_run(const engine::Model& model, std::string_view method) {
+  const prune::MethodUse use = prune::parse_method(method);
+  const auto needs = use.method->needs(use.params);
+  return std::all_of(needs.begin(), needs.end(),
+                     [&](const prune::Need& need) { return engine::missing_signal(model, need).empty(); });
+}
+
 engine::PruneOptions prune_with(std::string_view method, std::string_view keep, int32_t layer,
                                 const engine::Model& model) {
   engine::PruneOptions options;
@@ -145,10 +160,11 @@ Turn run_turn(engine::Session& session, const engine::Prompt& prompt,
               const std::vector<engine::Image>& pictures, const engine::PruneOptions& options,
               int32_t n_decode, const std::vector<int32_t>& forced) {
   std::vector<engine::EncodedImage> images;
-  const engine::TowerRequest request = engine::Session::tower_request(options);
+  const auto n_images = static_cast<int32_t>(pictures.size());
   images.reserve(pictures.size());
-  for (const engine::Image& image : pictures) {
-    images.push_back(session.encode(image, engine::ImageFit::Crop, request));
+  for (int32_t i = 0; i < n_images; ++i) {
+    const engine::TowerRequest request = session.tower_request(options, n_images, i);
+    images.push_back(session.encode(pictures[static_cast<std::size_t>(i)], engine::ImageFit::Crop, request));
   }
   std::vector<const engine::EncodedImage*> refs;
   for (const engine::EncodedImage& image : images) refs.push_back(&image);

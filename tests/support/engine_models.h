@@ -29,6 +29,8 @@ std::string oracle_path(const std::string& name);
 const record::TensorFile& oracle_results();
 /// Loaded once per process.
 std::shared_ptr<const engine::Model> oracle_model(bool f32 = true);
+/// The same model with all four tower blocks stored, so that the block behind the features can be looked at.
+std::shared_ptr<const engine::Model> complete_oracle_model(bool f32 = true);
 const ReferenceLlava& oracle_reference();
 /// The prompt of the results: text, image, text.
 engine::Prompt oracle_prompt();
@@ -48,6 +50,8 @@ engine::Image picture(uint64_t seed, int32_t width, int32_t height);
 /// n text tokens that the vocabularies of all small models hold, different for every seed.
 std::vector<int32_t> text_ids(uint64_t seed, int32_t n);
 
+/// False when the model cannot give a signal that the method reads with its defaults.
+bool can_run(const engine::Model& model, std::string_view method);
 /// One step; an empty method gives no steps.
 engine::PruneOptions prune_with(std::string_view method, std::string_view keep, int32_t layer,
                                 const engine::Model& model);

@@ -82,9 +82,9 @@ void softmax(std::span<double> x) {
 
 /// softmax(q k^T / sqrt(d)) v per head, heads side by side in the columns. Query head h reads key head h /
 /// (n_head / n_head_kv). q [n, n_head * d], k and v [n, n_head_kv * d]. Adds the probabilities [n, n] of
-/// every head to `attention`.
+/// every head to `attention`. key_bias: added to the logits of each key, unless it is empty.
 RefMatrix attend(const RefMatrix& q, const RefMatrix& k, const RefMatrix& v, int64_t n_head, bool causal,
-                 std::vector<RefMatrix>& attention) {
+                 std::vector<RefMatrix>& attention, const std::vector<double>& key_bias = {}) {
   const int64_t d = q.cols / n_head;
   const int64_t group = q.cols / k.cols;
   const auto size = static_cast<std::size_t>(d);
@@ -98,6 +98,7 @@ RefMatrix attend(const RefMatrix& q, const RefMatrix& k, const RefMatrix& v, int
       for (int64_t j = 0; j < n_seen; ++j) {
         probs.at(i, j) = dot(q.row(i).subspan(q_at, size), k.row(j).subspan(k_at, size)) /
                          std::sqrt(static_cast<double>(d));
+        if (!key_bias.empty()) probs.at(i, j) += key_bias[static_cast<std::size_t>(j)];
       }
       softmax(probs.row(i).first(static_cast<std::size_t>(n_seen)));
       for (int64_t j = 0; j < n_seen; ++j) {
@@ -243,7 +244,8 @@ ReferenceLlava::ReferenceLlava(const std::string& text_path, const std::string& 
   }
 }
 
-RefFeatures ReferenceLlava::encode(std::span<const float> pixels, int32_t tower_layers) const {
+RefFeatures ReferenceLlava::encode(std::span<const float> pixels, int32_t tower_layers,
+                                   RefBetween* between) const {
   const auto side = static_cast<int64_t>(find(mmproj_.numbers, "clip.vision.image_size"));
   const auto patch = static_cast<int64_t>(find(mmproj_.numbers, "clip.vision.patch_size"));
   const double eps = find(mmproj_.numbers, "clip.vision.attention.layer_norm_epsilon");
@@ -252,8 +254,9 @@ RefFeatures ReferenceLlava::encode(std::span<const float> pixels, int32_t tower_
   const int64_t grid = side / patch;
   const int64_t d = position.cols;
 
-  RefMatrix x = position;  // [1 + n, d]
-  for (int64_t c = 0; c < d; ++c) x.at(0, c) += find(mmproj_.tensors, "v.class_embd").at(0, c);
+  const int64_t n_cls = mmproj_.tensors.contains("v.class_embd") ? 1 : 0;
+  RefMatrix x = position;  // [n_cls + n, d]
+  for (int64_t c = 0; c < d && n_cls > 0; ++c) x.at(0, c) += find(mmproj_.tensors, "v.class_embd").at(0, c);
   for (int64_t token = 0; token < grid * grid; ++token) {
     const int64_t top_px = token / grid * patch;
     const int64_t left_px = token % grid * patch;
@@ -261,8 +264,8 @@ RefFeatures ReferenceLlava::encode(std::span<const float> pixels, int32_t tower_
       for (int64_t i = 0; i < 3 * patch; ++i) {  // i = channel * patch + row in the patch
         const int64_t from = (i / patch * side + top_px + i % patch) * side + left_px;
         for (int64_t j = 0; j < patch; ++j) {
-          x.at(token + 1, c) += static_cast<double>(pixels[static_cast<std::size_t>(from + j)]) *
-                                kernel.at(c * 3 * patch + i, j);
+          x.at(token + n_cls, c) += static_cast<double>(pixels[static_cast<std::size_t>(from + j)]) *
+                                    kernel.at(c * 3 * patch + i, j);
         }
       }
     }
@@ -271,24 +274,35 @@ RefFeatures ReferenceLlava::encode(std::span<const float> pixels, int32_t tower_
   x = layer_norm(x, find(mmproj_.tensors, "v.pre_ln.weight"), find(mmproj_.tensors, "v.pre_ln.bias"), eps);
   out.input = x;
   const auto n_stored = static_cast<int32_t>(find(mmproj_.numbers, "clip.vision.block_count"));
+  RefBetween nothing;
   for (int32_t block = 0; block < n_stored; ++block) {
-    x = tower_block(block, x, out.attention.emplace_back());
+    x = tower_block(block, x, out, between != nullptr ? *between : nothing);
     out.blocks.push_back(x);
   }
-  std::vector<int32_t> patches(static_cast<std::size_t>(grid * grid));
-  std::iota(patches.begin(), patches.end(), 1);
-  out.selected = ref_rows(out.blocks[static_cast<std::size_t>(tower_layers - 2)], patches);
-  const auto merge = static_cast<int64_t>(number_or(mmproj_.numbers, "clip.vision.spatial_merge_size", 1.0));
-  const auto pool = static_cast<int64_t>(number_or(mmproj_.numbers, "winnow.projector.pool_size", 1.0));
-  const RefMatrix read = ref_side_by_side(ref_square_means(out.selected, pool), merge);
-  RefMatrix hidden = linear(read, find(mmproj_.tensors, "mm.0.weight"), &find(mmproj_.tensors, "mm.0.bias"));
-  apply(hidden, gelu_erf);
-  out.projected = linear(hidden, find(mmproj_.tensors, "mm.2.weight"), &find(mmproj_.tensors, "mm.2.bias"));
+  const RefMatrix& read = out.blocks[static_cast<std::size_t>(tower_layers - 2)];
+  std::vector<int32_t> patches(static_cast<std::size_t>(read.rows - n_cls));
+  std::iota(patches.begin(), patches.end(), static_cast<int32_t>(n_cls));
+  out.selected = ref_rows(read, patches);
+  out.projected = project(out.selected);
   return out;
 }
 
-RefMatrix ReferenceLlava::tower_block(int32_t block, const RefMatrix& x,
-                                      std::vector<RefMatrix>& attention) const {
+RefMatrix ReferenceLlava::project(const RefMatrix& features) const {
+  const auto merge = static_cast<int64_t>(number_or(mmproj_.numbers, "clip.vision.spatial_merge_size", 1.0));
+  const auto pool = static_cast<int64_t>(number_or(mmproj_.numbers, "winnow.projector.pool_size", 1.0));
+  const bool groups = merge > 1 || pool > 1;
+  const RefMatrix read = groups ? ref_side_by_side(ref_square_means(features, pool), merge) : features;
+  RefMatrix hidden = linear(read, find(mmproj_.tensors, "mm.0.weight"), &find(mmproj_.tensors, "mm.0.bias"));
+  apply(hidden, gelu_erf);
+  return linear(hidden, find(mmproj_.tensors, "mm.2.weight"), &find(mmproj_.tensors, "mm.2.bias"));
+}
+
+RefMatrix ReferenceLlava::final_norm(const RefMatrix& hidden) const {
+  return rms_norm(hidden, find(text_.tensors, "output_norm.weight"), rms_eps_);
+}
+
+RefMatrix ReferenceLlava::tower_block(int32_t block, const RefMatrix& x, RefFeatures& out,
+                                      RefBetween& between) const {
   const double eps = find(mmproj_.numbers, "clip.vision.attention.layer_norm_epsilon");
   const auto n_head = static_cast<int64_t>(find(mmproj_.numbers, "clip.vision.attention.head_count"));
   const bool exact_gelu = number_or(mmproj_.numbers, "clip.use_gelu", 0.0) != 0.0;
@@ -299,12 +313,17 @@ RefMatrix ReferenceLlava::tower_block(int32_t block, const RefMatrix& x,
     return linear(in, tensor(name + ".weight"), &tensor(name + ".bias"));
   };
   const RefMatrix y = layer_norm(x, tensor("ln1.weight"), tensor("ln1.bias"), eps);
+  out.queries.push_back(dense(y, "attn_q"));
+  out.keys.push_back(dense(y, "attn_k"));
   RefMatrix sum = x;
-  add(sum, dense(attend(dense(y, "attn_q"), dense(y, "attn_k"), dense(y, "attn_v"), n_head, false, attention),
+  add(sum, dense(attend(out.queries.back(), out.keys.back(), dense(y, "attn_v"), n_head, false,
+                        out.attention.emplace_back(), between.key_bias),
                  "attn_out"));
+  if (between.behind_attention) between.behind_attention(block, sum, out.keys.back());
   RefMatrix hidden = dense(layer_norm(sum, tensor("ln2.weight"), tensor("ln2.bias"), eps), "ffn_up");
   apply(hidden, exact_gelu ? gelu_erf : quick_gelu);
   add(sum, dense(hidden, "ffn_down"));
+  if (between.behind_block) between.behind_block(block, sum);
   return sum;
 }
 
@@ -340,7 +359,7 @@ void ReferenceLlava::rope(RefMatrix& x, std::span<const int32_t> positions) cons
 }
 
 RefMatrix ReferenceLlava::decoder_layer(int32_t layer, const RefMatrix& x, std::span<const int32_t> positions,
-                                        std::vector<RefMatrix>& attention) const {
+                                        RefForward& out) const {
   const auto tensor = [&](const std::string& name) -> const RefMatrix& {
     return find(text_.tensors, "blk." + std::to_string(layer) + "." + name + ".weight");
   };
@@ -349,9 +368,10 @@ RefMatrix ReferenceLlava::decoder_layer(int32_t layer, const RefMatrix& x, std::
   RefMatrix k = linear(y, tensor("attn_k"));
   rope(q, positions);
   rope(k, positions);
+  out.keys.push_back(k);
   RefMatrix sum = x;
-  add(sum,
-      linear(attend(q, k, linear(y, tensor("attn_v")), n_head_, true, attention), tensor("attn_output")));
+  add(sum, linear(attend(q, k, linear(y, tensor("attn_v")), n_head_, true, out.attention.emplace_back()),
+                  tensor("attn_output")));
   const RefMatrix z = rms_norm(sum, tensor("ffn_norm"), rms_eps_);
   RefMatrix gate = linear(z, tensor("ffn_gate"));
   const RefMatrix up = linear(z, tensor("ffn_up"));
@@ -378,10 +398,10 @@ RefForward ReferenceLlava::forward(const RefMatrix& embeds, std::span<const int3
       for (std::size_t r = 0; r < out.rows.size(); ++r)
         position[r] = after[static_cast<std::size_t>(out.rows[r])];
     }
-    x = decoder_layer(layer, x, position, out.attention.emplace_back());
+    x = decoder_layer(layer, x, position, out);
     out.layers.push_back(x);
   }
-  out.norm = rms_norm(x, find(text_.tensors, "output_norm.weight"), rms_eps_);
+  out.norm = final_norm(x);
   const bool tied = !text_.tensors.contains("output.weight");
   out.logits = linear(out.norm, find(text_.tensors, tied ? "token_embd.weight" : "output.weight"));
   return out;

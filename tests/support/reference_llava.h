@@ -6,6 +6,7 @@
 // 2104.09864), FastV (Chen et al., arXiv 2403.06764).
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <optional>
 #include <span>
@@ -39,13 +40,24 @@ RefMatrix ref_rows(const RefMatrix& m, std::span<const int32_t> rows);
 RefMatrix ref_side_by_side(const RefMatrix& features, int64_t k);
 RefMatrix ref_square_means(const RefMatrix& features, int64_t k);
 
-/// What the tower and the projector give for one image; n patches, d = tower width.
+/// What the tower and the projector give for one image; n patches, d = tower width. A tower without a [CLS]
+/// token (none is stored) has n rows where 1 + n are written.
 struct RefFeatures {
   RefMatrix input;                                // [1 + n, d] after pre_ln, [CLS] in row 0
   std::vector<RefMatrix> blocks;                  // output of every stored block, [1 + n, d]
   std::vector<std::vector<RefMatrix>> attention;  // [block][head], softmaxed, [1 + n, 1 + n]
+  std::vector<RefMatrix> queries;                 // of every stored block, [1 + n, d]
+  std::vector<RefMatrix> keys;                    // the same of its keys
   RefMatrix selected;                             // [n, d] what the projector reads, before it merges patches
   RefMatrix projected;                            // [n, n_embd], or one row per group of merged patches
+};
+
+/// Makes rows fewer inside the tower: what to do with the rows [t, d] of block `block` behind its attention
+/// (with the block's keys [t, d]) and behind the whole block.
+struct RefBetween {
+  std::function<void(int32_t block, RefMatrix& rows, const RefMatrix& keys)> behind_attention = {};
+  std::function<void(int32_t block, RefMatrix& rows)> behind_block = {};
+  std::vector<double> key_bias = {};  ///< [t] added to every logit of a key; empty: nothing
 };
 
 /// One drop of visual tokens before decoder layer `layer`. The rows to choose from are given as rows of the
@@ -65,6 +77,7 @@ struct RefPrune {
 struct RefForward {
   std::vector<RefMatrix> layers;                  // output of every layer
   std::vector<std::vector<RefMatrix>> attention;  // [layer][head], softmaxed and causal, square
+  std::vector<RefMatrix> keys;                    // rotated keys of every layer, heads side by side
   RefMatrix norm;                                 // [n_left, n_embd]
   RefMatrix logits;                               // [n_left, n_vocab]
   std::vector<int32_t> rows;                      ///< [n_left] which rows of the input are left
@@ -80,7 +93,13 @@ class ReferenceLlava {
 
   /// pixels: [3, image, image], normalised. Features come from the output of the last block but one of the
   /// whole tower. `tower_layers`: blocks of the whole tower; the file stores all of them or all but the last.
-  RefFeatures encode(std::span<const float> pixels, int32_t tower_layers) const;
+  RefFeatures encode(std::span<const float> pixels, int32_t tower_layers,
+                     RefBetween* between = nullptr) const;
+
+  /// What the projector makes of features [n, d] -> [n, n_embd], or of groups of them that it merges.
+  RefMatrix project(const RefMatrix& features) const;
+  /// The norm in front of the output head, [n, n_embd].
+  RefMatrix final_norm(const RefMatrix& hidden) const;
 
   /// Token embeddings [n, n_embd]; the k-th id equal to image_token becomes row k of `projected`.
   RefMatrix embed(std::span<const int32_t> ids, int32_t image_token, const RefMatrix& projected) const;
@@ -101,9 +120,9 @@ class ReferenceLlava {
     std::map<std::string, std::string> strings;
   };
   static File read(const std::string& path);
-  RefMatrix tower_block(int32_t block, const RefMatrix& x, std::vector<RefMatrix>& attention) const;
+  RefMatrix tower_block(int32_t block, const RefMatrix& x, RefFeatures& out, RefBetween& between) const;
   RefMatrix decoder_layer(int32_t layer, const RefMatrix& x, std::span<const int32_t> positions,
-                          std::vector<RefMatrix>& attention) const;
+                          RefForward& out) const;
   void rope(RefMatrix& x, std::span<const int32_t> positions) const;
 
   File text_;

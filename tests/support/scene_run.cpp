@@ -68,12 +68,20 @@ ScenePointers other_scenes(std::span<const BenchmarkItem> items, std::size_t idx
   return out;
 }
 
-/// The steps of all configurations, so that one encoding serves them.
-engine::TowerRequest common_request(std::span<const Configuration> configurations) {
+bool acts_in_tower(const engine::PruneOptions& prune) {
+  return !prune.steps.empty() && prune.steps.front().layer == prune::kInTower;
+}
+
+/// The steps of all configurations, so that one encoding serves them; those that change the tower itself have
+/// encodings of their own.
+engine::TowerRequest common_request(const engine::Session& session,
+                                    std::span<const Configuration> configurations) {
   engine::PruneOptions all;
-  for (const Configuration& c : configurations)
-    all.steps.insert(all.steps.end(), c.prune.steps.begin(), c.prune.steps.end());
-  return engine::Session::tower_request(all);
+  for (const Configuration& c : configurations) {
+    if (!acts_in_tower(c.prune))
+      all.steps.insert(all.steps.end(), c.prune.steps.begin(), c.prune.steps.end());
+  }
+  return session.tower_request(all);
 }
 
 bool any_shown(std::span<const Configuration> configurations, Shown shown) {
@@ -91,7 +99,7 @@ class Answerer {
         options_(options),
         session_(model, single_threaded()),
         form_(engine::choose_template("", model->text_file(), model->tokenizer())),
-        request_(common_request(configurations)) {}
+        request_(common_request(session_, configurations)) {}
 
   /// Fills the row of one item.
   void answer(std::size_t idx, std::span<Outcome> row) {
@@ -104,9 +112,15 @@ class Answerer {
     const Pictures none;
     for (std::size_t c = 0; c < row.size(); ++c) {
       const Shown shown = configurations_[c].shown;
-      const Pictures& pictures = shown == Shown::Own ? own : shown == Shown::Other ? other : none;
       engine::PruneOptions prune = configurations_[c].prune;
       prune.seed = seed;
+      Pictures merged;
+      if (acts_in_tower(prune) && shown != Shown::None)
+        merged = encoded(shown == Shown::Own ? own_scenes(item) : other_scenes(items_, idx), &prune);
+      const Pictures& pictures = !merged.empty()         ? merged
+                                 : shown == Shown::Own   ? own
+                                 : shown == Shown::Other ? other
+                                                         : none;
       row[c] = outcome_of(item.question, pictures, prune);
     }
   }
@@ -120,11 +134,15 @@ class Answerer {
     return options;
   }
 
-  Pictures encoded(const ScenePointers& shown) {
+  /// For all configurations, or for one that acts in the tower.
+  Pictures encoded(const ScenePointers& shown, const engine::PruneOptions* own = nullptr) {
     Pictures out;
-    for (const scenes::Scene* scene : shown) {
-      const engine::Image picture{scenes::kSide, scenes::kSide, scenes::render(*scene)};
-      out.push_back(session_.encode(picture, engine::ImageFit::Pad, request_));
+    const auto n = static_cast<int32_t>(shown.size());
+    for (int32_t i = 0; i < n; ++i) {
+      const scenes::Scene& scene = *shown[static_cast<std::size_t>(i)];
+      const engine::Image picture{scenes::kSide, scenes::kSide, scenes::render(scene)};
+      const auto request = own != nullptr ? session_.tower_request(*own, n, i) : request_;
+      out.push_back(session_.encode(picture, engine::ImageFit::Pad, request));
     }
     return out;
   }

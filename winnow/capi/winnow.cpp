@@ -133,13 +133,13 @@ const char* winnow_last_error(void) { return last_error.data(); }
 
 int32_t winnow_method_count(void) {
   int32_t count = 0;
-  guarded([&] { count = static_cast<int32_t>(prune::methods().size()); });
+  guarded([&] { count = static_cast<int32_t>(prune::selecting_methods().size()); });
   return count;
 }
 
 const char* winnow_method_name(int32_t i) {
   if (i < 0 || i >= winnow_method_count()) return nullptr;
-  return prune::methods()[static_cast<std::size_t>(i)]->info().name.c_str();
+  return prune::selecting_methods()[static_cast<std::size_t>(i)]->info().name.c_str();
 }
 
 winnow_status winnow_method_new(const char* use, winnow_method** method) {

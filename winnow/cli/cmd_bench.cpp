@@ -18,6 +18,7 @@
 #include "winnow/cli/bench_stats.h"
 #include "winnow/cli/command.h"
 #include "winnow/cli/peer.h"
+#include "winnow/cli/schedule.h"
 #include "winnow/engine/flops.h"
 #include "winnow/engine/generate.h"
 #include "winnow/prune/cascade.h"
@@ -26,6 +27,9 @@ namespace winnow::cli {
 namespace {
 
 using nlohmann::ordered_json;
+
+/// The word of --keep for what a method does when nobody names a count.
+constexpr std::string_view kOwnBudget = "auto";
 
 struct BenchArguments {
   ModelArguments model;
@@ -76,7 +80,8 @@ bool keeps_all(const prune::MethodUse& use) { return use.method->info().keeps_al
 
 /// A method with a budget; --layer goes to those that can take one.
 Configuration configuration(const BenchArguments& args, const engine::Model& model, const std::string& method,
-                            const std::string& keep) {
+                            const std::string& word) {
+  const std::string keep = word == kOwnBudget ? "" : word;
   const std::vector<prune::PlacedUse> cascade = prune::parse_cascade(method);
   const prune::MethodUse& first = cascade.front().use;
   const bool takes_layer = cascade.size() == 1 && !cascade.front().layer &&
@@ -186,7 +191,7 @@ Times Bench::run_own(Configuration& c) {
   Times t;
   t.image = watch.lap();
   const auto fit = engine::parse_image_fit(args_.images.fit);
-  const engine::EncodedImage image = session_.encode(picture, fit, engine::Session::tower_request(c.prune));
+  const engine::EncodedImage image = session_.encode(picture, fit, session_.tower_request(c.prune));
   t.image += image.preprocess_ms;
   t.tower = image.tower_ms;
   t.projector = image.projector_ms;
@@ -287,6 +292,7 @@ ordered_json row_json(const Configuration& c, const Configuration& base, const e
   row["visual_tokens"] = {{"before", c.last.n_visual_before},
                           {"after", c.last.n_visual_after},
                           {"layer_average", c.last.n_visual_average}};
+  row["schedule"] = schedule_json(c.last);
   row["prefill_flops"] = c.prefill_flops;
   row["tower_flops"] = tower;
   row["kv_bytes"] = c.last.kv_bytes;
@@ -337,7 +343,9 @@ void check(const BenchArguments& args) {
                args.images.paths.size());
   const auto mode = prune::parse_budget_mode(args.budget);
   for (const std::string& method : args.methods) prune::parse_cascade(method);
-  for (const std::string& keep : args.keeps) prune::parse_budgets(keep, mode);
+  for (const std::string& keep : args.keeps) {
+    if (keep != kOwnBudget) prune::parse_budgets(keep, mode);
+  }
   engine::parse_image_fit(args.images.fit);
   check_writable(args.json_path);
 }
@@ -364,6 +372,9 @@ int bench(const BenchArguments& args) {
     report["configurations"].push_back(row_json(c, list.front(), *model, args.n_decode));
   }
   print_table(report);
+  for (const Configuration& c : list) {
+    if (c.last.schedule.size() > 1) fmt::print("{}: {}\n", c.name, schedule_text(c.last));
+  }
   if (!args.json_path.empty()) {
     std::ofstream file(args.json_path);
     file << report.dump(2) << "\n";
@@ -395,7 +406,8 @@ void add_bench(CLI::App& app, Action& action) {
       .add_option("--prune", args->methods,
                   "Methods and combinations, as in 'winnow run'; 'none' is always measured")
       ->capture_default_str();
-  command.add_option("--keep", args->keeps, "Budgets, for every method")->capture_default_str();
+  command.add_option("--keep", args->keeps, "Budgets, for every method; auto: its own count or schedule")
+      ->capture_default_str();
   command.add_option("--budget", args->budget, "As in 'winnow run'")->capture_default_str();
   command.add_option("--layer", args->layer, "Prune before this layer, for methods that can")
       ->check(CLI::Range(0, 1024));

@@ -34,6 +34,8 @@ ordered_json methods_json() {
                    {"stage", prune::stage_name(info.stage)},
                    {"default_layer", info.default_layer},
                    {"position", prune::position_policy_name(info.position)},
+                   {"adaptive", info.adaptive},
+                   {"before_projector", info.before_projector},
                    {"needs", needs},
                    {"parameters", params}});
   }

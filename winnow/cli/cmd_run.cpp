@@ -10,6 +10,7 @@
 #include "winnow/base/process.h"
 #include "winnow/cli/arguments.h"
 #include "winnow/cli/command.h"
+#include "winnow/cli/schedule.h"
 #include "winnow/engine/generate.h"
 
 namespace winnow::cli {
@@ -41,7 +42,6 @@ class Conversation {
 
  private:
   ordered_json record(const std::string& question, const engine::Generation& answer) const;
-  ordered_json schedule() const;
   double sum_of(double engine::EncodedImage::*part) const;
 
   const RunArguments& args_;
@@ -66,8 +66,11 @@ Conversation::Conversation(const RunArguments& args) : args_(args) {
   session_ = std::make_unique<engine::Session>(model_, args.model.session_options());
   options_ = args.prune.options(*model_);
   form_ = engine::choose_template(args.prompt_template, model_->text_file(), model_->tokenizer());
-  const engine::TowerRequest request = engine::Session::tower_request(options_);
-  for (const engine::Image& picture : pictures_) images_.push_back(session_->encode(picture, fit, request));
+  const auto n_images = static_cast<int32_t>(pictures_.size());
+  for (int32_t i = 0; i < n_images; ++i) {
+    const engine::TowerRequest request = session_->tower_request(options_, n_images, i);
+    images_.push_back(session_->encode(pictures_[static_cast<std::size_t>(i)], fit, request));
+  }
 }
 
 ordered_json Conversation::ask(const std::string& question) {
@@ -77,6 +80,9 @@ ordered_json Conversation::ask(const std::string& question) {
                                                   n_turns_ == 0, model_->tokenizer());
   prefill_ = session_->prefill(prompt, images, options_, args_.generate.max_tokens);
   for (const std::string& note : prefill_.notes) fmt::print(stderr, "winnow: note: {}\n", note);
+  if (!args_.json && prefill_.schedule.size() > 1) {
+    fmt::print(stderr, "winnow: visual tokens: {}\n", schedule_text(prefill_));
+  }
   if (n_turns_ == 0 && !args_.show_kept.empty()) write_kept();
   const auto stream = [&](std::string_view text) {
     if (!args_.json) {
@@ -103,26 +109,6 @@ double Conversation::sum_of(double engine::EncodedImage::*part) const {
   return total;
 }
 
-ordered_json Conversation::schedule() const {
-  ordered_json steps = ordered_json::array();
-  for (std::size_t i = 0; i < options_.steps.size(); ++i) {
-    const prune::Step& step = options_.steps[i];
-    ordered_json kept = ordered_json::array();
-    for (const engine::StepResult& result : prefill_.steps) {
-      if (result.layer == step.layer && result.method == step.use.method->info().name) {
-        kept.push_back(result.plan.n_out());
-      }
-    }
-    steps.push_back({{"method", step.use.to_string()},
-                     {"stage", step.layer < 0 ? "after_tower" : "before_layer"},
-                     {"layer", step.layer < 0 ? ordered_json(nullptr) : ordered_json(step.layer)},
-                     {"budget", step.budget.to_string()},
-                     {"budget_mode", prune::budget_mode_name(step.budget.mode)},
-                     {"kept_per_image", kept}});
-  }
-  return steps;
-}
-
 ordered_json Conversation::record(const std::string& question, const engine::Generation& answer) const {
   const double image_ms = load_ms_ + sum_of(&engine::EncodedImage::preprocess_ms);
   const double tower_ms = sum_of(&engine::EncodedImage::tower_ms);
@@ -134,7 +120,7 @@ ordered_json Conversation::record(const std::string& question, const engine::Gen
       {"answer", answer.text},
       {"question", question},
       {"method", options_.steps.empty() ? "none" : options_.steps.front().use.method->info().name},
-      {"schedule", schedule()},
+      {"schedule", schedule_json(prefill_)},
       {"visual_tokens",
        {{"before", p.n_visual_before}, {"after", p.n_visual_after}, {"layer_average", p.n_visual_average}}},
       {"text_tokens", p.n_text},

@@ -75,8 +75,9 @@ int select(const SelectArguments& args) {
   if (!args.keep.empty() && args.keep != "0") prune::parse_budget(args.keep);
   check_writable(args.out);
   const SignalFile file = SignalFile::read(args.signals);
-  const prune::Signals signals = file.for_method(use);
-  const int32_t n_keep = count_to_keep(args, use, signals);
+  const int32_t n_keep = count_to_keep(args, use, file.layout());
+  const bool asked = n_keep != file.n() && n_keep != 0;  // else nothing is read, and trace writes no signals
+  const prune::Signals signals = asked ? file.for_method(use) : file.layout();
   Rng rng(args.seed, static_cast<uint64_t>(file.image()));  // the streams of a whole run
   const prune::Plan plan = prune::run_method(use, signals, n_keep, rng);
   record::TensorFile out =

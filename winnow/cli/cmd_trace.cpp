@@ -10,8 +10,10 @@
 #include "winnow/base/error.h"
 #include "winnow/cli/arguments.h"
 #include "winnow/cli/command.h"
+#include "winnow/cli/schedule.h"
 #include "winnow/cli/signal_file.h"
 #include "winnow/engine/generate.h"
+#include "winnow/prune/cascade.h"
 #include "winnow/record/safetensors.h"
 
 namespace winnow::cli {
@@ -51,40 +53,58 @@ void add_unique(record::TensorFile& file, std::string_view name, std::span<const
   file.add_f32(unique, {shape.begin(), shape.end()}, {values.begin(), values.end()});
 }
 
-/// prune.S.kept, prune.S.scores and, for merges, the plan as compressed rows. Images of one step follow each
-/// other; indices count the original visual tokens of all images.
+/// A plan's compressed rows, with those of the images before it.
+struct Rows {
+  std::vector<int32_t> offsets = {0};
+  std::vector<int32_t> index;
+  std::vector<float> weight;
+
+  /// first: number of the image's first token among those before the step; cls: of its [CLS] token
+  void add(const engine::StepResult& step, int32_t first, int32_t cls) {
+    const int32_t base = offsets.back();
+    for (int32_t out = 0; out < step.plan.n_out(); ++out) {
+      offsets.push_back(base + step.plan.offsets[static_cast<std::size_t>(out) + 1]);
+    }
+    for (const int32_t token : step.plan.index) index.push_back(token == step.n_before ? cls : first + token);
+    weight.insert(weight.end(), step.plan.weight.begin(), step.plan.weight.end());
+  }
+};
+
+/// prune.S.kept, prune.S.scores and, for merges, the plan as compressed rows: docs/trace.md.
+void add_step(record::TensorFile& file, std::span<const engine::StepResult> images,
+              int32_t tokens_per_image) {
+  int32_t n_before = 0;
+  for (const engine::StepResult& image : images) n_before += image.n_before;
+  std::vector<int32_t> kept;
+  std::vector<float> scores;
+  Rows rows;
+  bool selection = true;
+  int32_t first = 0;
+  for (const engine::StepResult& image : images) {
+    selection = selection && image.plan.is_selection();
+    for (const int32_t token : image.kept) kept.push_back(image.image * tokens_per_image + token);
+    scores.insert(scores.end(), image.scores.begin(), image.scores.end());
+    rows.add(image, first, n_before + image.image);
+    first += image.n_before;
+  }
+  const std::string prefix = fmt::format("prune.{}.", images[0].step);
+  const auto size = [](const auto& values) { return std::vector<int64_t>{std::ssize(values)}; };
+  if (selection) file.add_i32(prefix + "kept", size(kept), kept);
+  if (!scores.empty()) file.add_f32(prefix + "scores", size(scores), scores);
+  if (!selection) {
+    file.add_i32(prefix + "offsets", size(rows.offsets), rows.offsets);
+    file.add_i32(prefix + "index", size(rows.index), rows.index);
+    file.add_f32(prefix + "weight", size(rows.weight), rows.weight);
+  }
+  file.metadata[prefix + "method"] = images[0].method;
+  file.metadata[prefix + "layer"] = std::to_string(images[0].layer);
+}
+
 void add_steps(record::TensorFile& file, const engine::PrefillResult& prefill, int32_t tokens_per_image) {
-  std::size_t i = 0;
-  for (int32_t step = 0; i < prefill.steps.size(); ++step) {
-    std::vector<int32_t> kept;
-    std::vector<float> scores;
-    std::vector<int32_t> offsets = {0};
-    std::vector<int32_t> index;
-    std::vector<float> weight;
-    bool selection = true;
-    const engine::StepResult& head = prefill.steps[i];
-    for (int32_t image = 0; i < prefill.steps.size() && prefill.steps[i].image == image; ++i, ++image) {
-      const engine::StepResult& s = prefill.steps[i];
-      selection = selection && s.plan.is_selection();
-      for (const int32_t token : s.kept) kept.push_back(image * tokens_per_image + token);
-      scores.insert(scores.end(), s.scores.begin(), s.scores.end());
-      const int32_t base = offsets.back();
-      for (int32_t out = 0; out < s.plan.n_out(); ++out) {
-        offsets.push_back(base + s.plan.offsets[static_cast<std::size_t>(out) + 1]);
-      }
-      for (const int32_t token : s.plan.index) index.push_back(image * tokens_per_image + token);
-      weight.insert(weight.end(), s.plan.weight.begin(), s.plan.weight.end());
-    }
-    const std::string prefix = fmt::format("prune.{}.", step);
-    if (selection) file.add_i32(prefix + "kept", {static_cast<int64_t>(kept.size())}, kept);
-    if (!scores.empty()) file.add_f32(prefix + "scores", {static_cast<int64_t>(scores.size())}, scores);
-    if (!selection) {
-      file.add_i32(prefix + "offsets", {static_cast<int64_t>(offsets.size())}, offsets);
-      file.add_i32(prefix + "index", {static_cast<int64_t>(index.size())}, index);
-      file.add_f32(prefix + "weight", {static_cast<int64_t>(weight.size())}, weight);
-    }
-    file.metadata[prefix + "method"] = head.method;
-    file.metadata[prefix + "layer"] = std::to_string(head.layer);
+  const std::span<const engine::StepResult> all = prefill.steps;
+  for (std::size_t first = 0, last = 0; first < all.size(); first = last) {
+    while (last < all.size() && all[last].step == all[first].step) ++last;
+    add_step(file, all.subspan(first, last - first), tokens_per_image);
   }
 }
 
@@ -129,9 +149,13 @@ int trace(const TraceArguments& args) {
   WINNOW_CHECK(args.ids_path.empty() || args.image_token >= 0, InvalidArgument, "cli.trace",
                "--ids needs --image-token ID");
   args.prune.check();
-  const bool drops = !prune::parse_method(args.prune.method).method->info().keeps_all;
+  const std::vector<prune::PlacedUse> cascade = prune::parse_cascade(args.prune.method);
+  const bool drops = std::any_of(cascade.begin(), cascade.end(), [](const prune::PlacedUse& placed) {
+    const prune::MethodUse& use = placed.use;
+    return !use.method->info().keeps_all && use.method->stage(use.params) != prune::Stage::InTower;
+  });
   WINNOW_CHECK(args.signals.empty() || (drops && !args.images.paths.empty()), InvalidArgument, "cli.trace",
-               "--signals needs a picture and a method that drops tokens, got {} pictures and --prune {}",
+               "--signals needs a picture and a method that selects tokens, got {} pictures and --prune {}",
                args.images.paths.size(), args.prune.method);
   check_writable(args.out);
   check_writable(args.signals);
@@ -145,8 +169,13 @@ int trace(const TraceArguments& args) {
 
   record::TensorFile file;
   if (!args.signals.empty()) {
+    const auto n_visual = static_cast<int32_t>(pictures.size()) * model->grid().size();
+    const std::vector<prune::Step> steps =
+        prune::expand_steps(options.steps, n_visual, model->llama().n_layer);
+    const auto n_selecting = std::count_if(
+        steps.begin(), steps.end(), [](const prune::Step& step) { return step.layer != prune::kInTower; });
     session.set_selection_observer(
-        [&, single = options.steps.size() * pictures.size() == 1](const engine::Selection& selection) {
+        [&, single = n_selecting == 1 && pictures.size() == 1](const engine::Selection& selection) {
           write_signals(args, selection, model->clip().n_layer, single);
         });
   }
@@ -155,8 +184,9 @@ int trace(const TraceArguments& args) {
   const auto n_images = static_cast<int32_t>(pictures.size());
   const engine::Prompt prompt = make_prompt(args, *model, n_images, file);
   std::vector<engine::EncodedImage> images;
-  for (const auto& picture : pictures) {
-    images.push_back(session.encode(picture, fit, engine::Session::tower_request(options)));
+  for (int32_t i = 0; i < n_images; ++i) {
+    const engine::TowerRequest request = session.tower_request(options, n_images, i);
+    images.push_back(session.encode(pictures[static_cast<std::size_t>(i)], fit, request));
   }
   std::vector<const engine::EncodedImage*> refs;
   for (const auto& image : images) refs.push_back(&image);
@@ -177,6 +207,7 @@ int trace(const TraceArguments& args) {
   }
   record::write_safetensors(file, args.out);
   fmt::print("{}: {} tensors\n", args.out, file.tensors.size());
+  if (!prefill.schedule.empty()) fmt::print("visual tokens: {}\n", schedule_text(prefill));
   return 0;
 }
 

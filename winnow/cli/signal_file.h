@@ -29,6 +29,8 @@ class SignalFile {
   /// Which image of its prompt it is (metadata "image"), 0 when nothing says.
   int32_t image() const { return image_; }
   int32_t n() const { return layout_.n(); }
+  /// Grid, tokens, ids and rope, without signals.
+  const prune::Signals& layout() const { return layout_; }
   const std::string& name() const { return name_; }
   /// Names of the signals in the file, "cls_attention, hidden".
   std::string names() const;

@@ -31,6 +31,17 @@ ggml_backend_t start(ggml_backend_dev_t device, int32_t n_threads) {
   return backend;
 }
 
+/// What a memory plan depends on beside sizes: of every node its operation and whether it is a result.
+std::vector<int32_t> node_kinds(ggml_cgraph* graph) {
+  std::vector<int32_t> kinds;
+  for (int i = 0; i < ggml_graph_n_nodes(graph); ++i) {
+    const ggml_tensor* node = ggml_graph_node(graph, i);
+    const bool result = (node->flags & GGML_TENSOR_FLAG_OUTPUT) != 0;
+    kinds.push_back(2 * static_cast<int32_t>(node->op) + (result ? 1 : 0));
+  }
+  return kinds;
+}
+
 }  // namespace
 
 void load_backends() {
@@ -85,7 +96,13 @@ Backends::~Backends() {
   for (ggml_backend_t backend : backends_) ggml_backend_free(backend);
 }
 
+bool Backends::has_misleading_plan(ggml_cgraph* graph) const {
+  const std::vector<int32_t> kinds = node_kinds(graph);
+  return kinds.size() == planned_.size() && kinds != planned_;
+}
+
 void Backends::allocate(ggml_cgraph* graph) {
+  planned_ = node_kinds(graph);
   ggml_backend_sched_reset(sched_);
   WINNOW_CHECK(ggml_backend_sched_alloc_graph(sched_, graph), OutOfMemory, "engine.backend",
                "not enough memory for a graph of {} nodes: {}", ggml_graph_n_nodes(graph), last_ggml_error());

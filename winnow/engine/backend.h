@@ -29,6 +29,10 @@ class Backends {
   Backends(const Backends&) = delete;
   Backends& operator=(const Backends&) = delete;
 
+  /// True when allocate() would take over the memory plan of the last graph, in which other results were
+  /// wanted: ggml keeps a plan for the next graph with as many nodes, and so would overwrite what is a result
+  /// only now.
+  bool has_misleading_plan(ggml_cgraph* graph) const;
   /// Gives every tensor of the graph memory; throws OutOfMemory. Inputs can be set afterwards.
   void allocate(ggml_cgraph* graph);
   /// Computes an allocated graph; throws Internal with ggml's own words.
@@ -41,6 +45,7 @@ class Backends {
   int32_t n_threads_;
   std::vector<ggml_backend_t> backends_;
   ggml_backend_sched_t sched_ = nullptr;
+  std::vector<int32_t> planned_;  ///< node_kinds() of the last graph
 };
 
 struct FreeBuffer {

@@ -21,7 +21,7 @@ double decoder_prefill_flops(const LlamaConfig& c, std::span<const int32_t> toke
 
 double tower_flops(const ClipConfig& c) {
   const double d = c.n_embd;
-  const double n = c.n_patch() + 1;
+  const double n = c.n_token();
   const double block = n * (2.0 * 4.0 * d * d + 2.0 * 2.0 * d * c.n_ff) + 4.0 * n * n * d;
   return c.n_layer * block + 2.0 * c.n_patch() * 3.0 * c.patch_size_px * c.patch_size_px * d;
 }

@@ -1,5 +1,6 @@
 #include "winnow/engine/kv_cache.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "winnow/base/error.h"
@@ -55,6 +56,25 @@ void KvCache::rewind(const std::vector<Mark>& marks) {
     layers_[il].n = marks[il].n;
     layers_[il].next_id = marks[il].next_id;
   }
+}
+
+void KvCache::keep_rows(int32_t il, std::span<const int32_t> rows) {
+  KvLayer& at = layer(il);
+  const auto bytes = ggml_row_size(type_, n_embd_kv_);
+  for (ggml_tensor* tensor : {at.k, at.v}) {
+    if (tensor == nullptr || at.n == 0) continue;
+    std::vector<uint8_t> all(bytes * static_cast<std::size_t>(at.n));
+    ggml_backend_tensor_get(tensor, all.data(), 0, all.size());
+    auto to = all.begin();
+    for (const int32_t row : rows) {
+      WINNOW_ASSERT(row >= 0 && row < at.n);
+      to = std::copy_n(all.begin() + row * static_cast<int64_t>(bytes), bytes, to);
+    }
+    ggml_backend_tensor_set(tensor, all.data(), 0, bytes * rows.size());
+  }
+  const auto n = static_cast<int32_t>(rows.size());
+  at.next_id -= at.n - n;
+  at.n = n;
 }
 
 int64_t KvCache::bytes_used() const {

@@ -3,6 +3,7 @@
 #include <ggml.h>
 
 #include <cstdint>
+#include <span>
 #include <vector>
 
 #include "winnow/engine/backend.h"
@@ -40,6 +41,9 @@ class KvCache {
   std::vector<Mark> marks() const;
   /// Forgets the rows and ids that were added since the marks were taken.
   void rewind(const std::vector<Mark>& marks);
+  /// Keeps the named rows of a layer, ascending, and forgets the others and their ids: the next id goes down
+  /// by their number.
+  void keep_rows(int32_t il, std::span<const int32_t> rows);
   /// Bytes of the rows in use.
   int64_t bytes_used() const;
   /// Bytes of the memory really allocated.

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "winnow/base/error.h"
+#include "winnow/engine/step_signals.h"
 
 namespace winnow::engine {
 namespace {
@@ -36,6 +37,14 @@ void reduce_to_tokens(const PatchMerge& merge, int64_t d_tower, TowerOutput& tow
     signal.values = group_means(merge, signal.values, keys ? d_tower : 1);
     if (keys) signal.rows = merge.grid().size();
   }
+}
+
+/// Patches that a step in the tower leaves of one of n_images equal images.
+int32_t tower_quota(const prune::Step& step, const Model& model, int32_t n_images, int32_t image) {
+  const std::vector<prune::Grid> grids(static_cast<std::size_t>(n_images), model.grid());
+  const std::vector<int32_t> tokens(grids.size(), model.grid().size());
+  const auto quotas = prune::step_quotas(step, grids, tokens, model.llama().n_layer);
+  return quotas.at(static_cast<std::size_t>(image));
 }
 
 }  // namespace
@@ -70,21 +79,45 @@ Execution Session::execution(bool watched) {
   return {backends_, watched && observer_ ? &observer_ : nullptr, fused};
 }
 
-TowerRequest Session::tower_request(const PruneOptions& options) {
+TowerRequest Session::tower_request(const PruneOptions& options, int32_t n_images, int32_t image) const {
   TowerRequest request;
-  for (const prune::Step& step : options.steps) {
-    for (const prune::Need& need : step.use.method->needs(step.use.params)) {
-      const bool of_tower = prune::is_tower_tap(need.signal);
-      if (of_tower && std::find(request.needs.begin(), request.needs.end(), need) == request.needs.end()) {
-        request.needs.push_back(need);
+  const auto add = [&](const prune::MethodUse& use) {
+    check_tower_needs(*model_, use);
+    for (const prune::Need& need : use.method->needs(use.params)) {
+      const bool known = std::find(request.needs.begin(), request.needs.end(), need) != request.needs.end();
+      if (is_of_tower(need.signal) && !known) request.needs.push_back(need);
+    }
+  };
+  for (prune::Step step : options.steps) {
+    if (step.layer == prune::kInTower) {
+      WINNOW_CHECK(!request.merge, InvalidArgument, kWhere,
+                   "steps in the tower, got {} after {}, expected one at most", step.use.method->info().name,
+                   request.merge->use.method->info().name);
+      request.merge = {step.use, tower_quota(step, *model_, n_images, image)};
+      continue;
+    }
+    if (step.layer == prune::kOwnSchedule) {  // its parameters may change from step to step
+      step.budget = {};
+      for (const prune::Step& own :
+           prune::expand_steps({&step, 1}, model_->grid().size(), model_->llama().n_layer)) {
+        add(own.use);
       }
     }
+    add(step.use);
   }
   return request;
 }
 
 EncodedImage Session::encode(const Image& image, ImageFit fit, const TowerRequest& request) {
   const ClipConfig& clip = model_->clip();
+  for (const prune::Need& need : request.needs) {
+    const std::string missing = missing_signal(*model_, need);
+    WINNOW_CHECK(missing.empty(), Unsupported, kWhere, "{} is wanted {}", prune::signal_name(need.signal),
+                 missing);
+  }
+  WINNOW_CHECK(!request.merge || model_->mlp().merge.side == 1, Unsupported, kWhere,
+               "{} merges rows in the tower, but the projector of {} merges squares of its patches",
+               request.merge->use.method->info().name, model_->options().mmproj_path);
   EncodedImage out;
   Stopwatch watch;
   Pixels pixels = preprocess(image, {clip.image_size_px, clip.mean, clip.std, fit});
@@ -96,10 +129,18 @@ EncodedImage Session::encode(const Image& image, ImageFit fit, const TowerReques
   TowerOutput tower = run_clip(clip, model_->tower_weights(), pixels, request, execution());
   out.tower_ms = watch.lap();
   out.projected = run_mlp(model_->mlp(), model_->projector_weights(), tower.features, execution());
+  if (!tower.cls.empty()) {
+    out.cls_token = run_mlp(model_->mlp(), model_->projector_weights(), tower.cls, execution(false));
+    out.cls_feature = std::move(tower.cls);
+    out.computed.push_back({prune::Signal::ClsToken});
+  }
   reduce_to_tokens(model_->mlp().merge, clip.n_embd, tower);
+  out.merge = std::move(tower.merge);
+  if (request.merge) out.merged_by = request.merge->use.to_string();
   out.projector_ms = watch.lap();
   out.features = std::move(tower.features);
   out.signals = std::move(tower.signals);
+  for (const TowerSignal& signal : out.signals) out.computed.push_back(signal.need);
   out.grid = model_->grid();
   pixels.values.clear();
   pixels.values.shrink_to_fit();

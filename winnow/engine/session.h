@@ -33,25 +33,35 @@ struct SessionOptions {
 
 /// What pruning does in a run. No steps: nothing is dropped.
 struct PruneOptions {
-  std::vector<prune::Step> steps;  ///< after the tower first, then ascending layers, one step each
+  std::vector<prune::Step> steps;  ///< after the tower first, then ascending layers, one step each; a lone
+                                   ///< kOwnSchedule step becomes its method's schedule
   std::optional<prune::PositionPolicy> position;  ///< absent: each method's own
   uint64_t seed = 0;
 };
 
-/// One image after tower and projector. The tower signals are those of the needs it was encoded for.
+/// One image after tower and projector: n tokens, one for each cell of the grid unless the tower merged rows.
+/// The signals are those of the needs it was encoded for.
 struct EncodedImage {
   prune::Grid grid;
-  std::vector<float> features;   // [n, d_tower], of merged patches their mean
-  std::vector<float> projected;  // [n, n_embd]
+  std::optional<prune::Plan> merge;  ///< the tokens' cells, when rows were merged in the tower
+  std::string merged_by;             ///< the use that did it, as MethodUse::to_string()
+  std::vector<float> features;       // [n, d_tower], of merged patches their mean
+  std::vector<float> projected;      // [n, n_embd]
+  std::vector<float> cls_feature;    // [1, d_tower] if ClsToken was asked for
+  std::vector<float> cls_token;      // [1, n_embd] the same, projected
   std::vector<TowerSignal> signals;
-  Pixels pixels;  ///< without values, for drawing: size and map only
+  std::vector<prune::Need> computed;  ///< what was made beside features and projection
+  Pixels pixels;                      ///< without values, for drawing: size and map only
   double preprocess_ms = 0.0;
   double tower_ms = 0.0;
   double projector_ms = 0.0;
+
+  int32_t n_token() const { return merge ? merge->n_out() : grid.size(); }
 };
 
 /// What one step did to one image.
 struct StepResult {
+  int32_t step = 0;  ///< index in PrefillResult::schedule
   std::string method;
   int32_t layer = prune::kAfterTower;
   int32_t image = 0;
@@ -62,8 +72,10 @@ struct StepResult {
 };
 
 struct PrefillResult {
-  std::vector<float> logits;  // [n_vocab] of the last prompt token
-  std::vector<StepResult> steps;
+  std::vector<float> logits;                       // [n_vocab] of the last prompt token
+  std::vector<prune::Step> schedule;               ///< the steps as they were run
+  std::vector<StepResult> steps;                   ///< what they did, image by image
+  std::vector<std::vector<prune::Need>> computed;  ///< [step] signals that were made or handed over
   std::vector<std::string> notes;  ///< things a user should know ("image 0 has only 144 tokens: keeps all")
   int32_t n_text = 0;
   int32_t n_visual_before = 0;
@@ -93,9 +105,13 @@ class Session {
  public:
   Session(std::shared_ptr<const Model> model, const SessionOptions& options);
 
-  /// Tower signals that the steps read, to encode images for.
-  static TowerRequest tower_request(const PruneOptions& options);
-  /// Picture -> features. Question-free, so one encoding serves many questions.
+  /// Signals of tower and projector that the steps read, to encode images for. Throws Unsupported for one
+  /// that the model cannot give, and names the method and, if there is one, a parameter that does without.
+  /// n_images, image: how many images the run has and which of them this is, because they share the budget of
+  /// a step in the tower. Throws InvalidArgument for a budget that it cannot meet.
+  TowerRequest tower_request(const PruneOptions& options, int32_t n_images = 1, int32_t image = 0) const;
+  /// Picture -> features. Question-free, so one encoding serves many questions. Throws Unsupported as
+  /// tower_request() does.
   EncodedImage encode(const Image& image, ImageFit fit, const TowerRequest& request);
 
   /// Runs a turn's prompt through the decoder, pruning on the way. `reserve`: tokens that will be generated,

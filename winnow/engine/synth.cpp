@@ -188,9 +188,13 @@ std::vector<SynthTensor> mmproj_tensors(const SynthShape& s, ggml_type type) {
   const float patch_std =
       1.0F / std::sqrt(3.0F * static_cast<float>(s.patch_px) * static_cast<float>(s.patch_px));
   std::vector<SynthTensor> tensors;
-  tensors.push_back({"v.class_embd", GGML_TYPE_F32, {d}, 0.0F, kPositionStd});
+  if (s.tower_cls) tensors.push_back({"v.class_embd", GGML_TYPE_F32, {d}, 0.0F, kPositionStd});
   tensors.push_back({"v.patch_embd.weight", type, {s.patch_px, s.patch_px, 3, d}, 0.0F, patch_std});
-  tensors.push_back({"v.position_embd.weight", GGML_TYPE_F32, {d, side * side + 1}, 0.0F, kPositionStd});
+  tensors.push_back({"v.position_embd.weight",
+                     GGML_TYPE_F32,
+                     {d, side * side + (s.tower_cls ? 1 : 0)},
+                     0.0F,
+                     kPositionStd});
   tensors.push_back(norm_weight("v.pre_ln.weight", d));
   tensors.push_back(bias("v.pre_ln.bias", d));
   for (int32_t block = 0; block < stored_blocks(s); ++block) {

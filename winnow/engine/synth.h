@@ -40,6 +40,7 @@ struct SynthShape {
   bool tied_output = false;  ///< no output.weight: the head is token_embd.weight
   float tower_eps = 1e-5F;
   bool use_gelu = false;    ///< the tower's activation: GELU instead of quick GELU
+  bool tower_cls = true;    ///< the tower has a [CLS] token
   bool all_blocks = false;  ///< false: the usual file without the tower's last block, which nothing reads
 };
 

@@ -12,7 +12,9 @@ namespace {
 
 constexpr std::string_view kTower = "tower";
 
+/// As written behind '@'; steps in the tower have no other place and are written without.
 std::string place_text(int32_t layer) {
+  if (layer == kInTower) return "the tower's blocks";
   return layer == kAfterTower ? std::string(kTower) : std::to_string(layer);
 }
 
@@ -71,6 +73,7 @@ void check_ascending(std::span<const Step> steps) {
   for (std::size_t i = 1; i < steps.size(); ++i) {
     const int32_t before = steps[i - 1].layer;
     const int32_t layer = steps[i].layer;
+    if (layer == kOwnSchedule) continue;  // the last, behind steps in the tower
     WINNOW_CHECK(layer > before || (layer == before && layer == kAfterTower), InvalidArgument,
                  "prune.parse_steps", "place of {}, got {} after {}, expected ascending layers",
                  steps[i].use.method->info().name, place_text(layer), place_text(before));
@@ -79,7 +82,7 @@ void check_ascending(std::span<const Step> steps) {
 
 void check_mode(std::span<const Step> steps, BudgetMode mode) {
   const auto n_budget = std::count_if(steps.begin(), steps.end(), [](const Step& step) {
-    return step.budget.value > 0.0 && !step.use.method->info().keeps_all;
+    return step.budget.given() && !step.use.method->info().keeps_all;
   });
   WINNOW_CHECK(mode == BudgetMode::Exact || n_budget <= 1, InvalidArgument, "prune.parse_steps",
                "budget {} for {} steps, expected exact: the other kinds speak of one step in a run",
@@ -103,7 +106,7 @@ std::vector<Budget> parse_budgets(std::string_view text, BudgetMode mode) {
   while (!text.empty() || !budgets.empty()) {
     const std::size_t comma = text.find(',');
     const std::string_view part = trimmed(text.substr(0, comma));
-    budgets.push_back(part.empty() ? Budget{.mode = mode} : parse_budget(part, mode));
+    budgets.push_back(part.empty() ? Budget{.mode = mode} : parse_budget(part, mode, true));
     if (comma == std::string_view::npos) break;
     text.remove_prefix(comma + 1);
   }
@@ -126,7 +129,11 @@ std::vector<Step> parse_steps(std::string_view text, std::string_view keeps, Bud
   std::vector<Step> steps;
   for (std::size_t i = 0; i < cascade.size(); ++i) {
     budgets[i].tacr = tacr;
-    steps.push_back(placed_step(std::move(cascade[i]), budgets[i], n_layer));
+    const Step step = placed_step(std::move(cascade[i]), budgets[i], n_layer);
+    steps.push_back(step);
+  }
+  if (!runs_own_schedule(steps)) {
+    for (Step& step : steps) step = at_one_place(step, n_layer);
   }
   check_ascending(steps);
   check_mode(steps, mode);
@@ -136,7 +143,9 @@ std::vector<Step> parse_steps(std::string_view text, std::string_view keeps, Bud
 std::string steps_to_string(std::span<const Step> steps) {
   std::vector<std::string> parts;
   for (const Step& step : steps) {
-    parts.push_back(fmt::format("{}@{}", step.use.to_string(), place_text(step.layer)));
+    const bool placed = step.layer != kOwnSchedule && step.layer != kInTower;
+    parts.push_back(placed ? fmt::format("{}@{}", step.use.to_string(), place_text(step.layer))
+                           : step.use.to_string());
   }
   return parts.size() == 1 ? parts[0] : fmt::format("then({})", fmt::join(parts, ", "));
 }

@@ -15,6 +15,7 @@ MethodUse with_defaults(const Method& method) { return parse_method(method.info(
 
 std::string describe_stage(const MethodInfo& info) {
   switch (info.stage) {
+    case Stage::InTower: return "in the tower";
     case Stage::AfterTower: return "after the tower";
     case Stage::BeforeLayer:
       return fmt::format("before layer K (default {}, from {})", info.default_layer, info.min_layer);

@@ -20,12 +20,13 @@
 namespace winnow::prune {
 
 enum class Stage {
+  InTower,      ///< between the tower's blocks (tower_method.h)
   AfterTower,   ///< between projector and decoder
   BeforeLayer,  ///< on the hidden states entering decoder layer K
   Either,       ///< after the tower unless a layer is given
 };
 
-/// "after_tower", "before_layer", "either".
+/// "in_tower", "after_tower", "before_layer", "either".
 std::string_view stage_name(Stage stage);
 
 /// What happens to the position ids of the sequence when tokens go.
@@ -63,6 +64,9 @@ struct MethodInfo {
   bool may_drop_all = false;  ///< inside the decoder a budget of 0 is meant
   Outputs outputs = Outputs::Selection;
   bool raster_order = true;  ///< outputs ascend by position_of; false: the authors' own order (see the file)
+  /// When the prompt has run with several steps of the method, the caches of the layers from the one in front
+  /// of the first step up to the last step are cut down to the tokens that are left.
+  bool trims_cache = false;
   bool before_projector = false;  ///< the authors merge what enters the projector, then project the outputs
   std::vector<ParamSpec> params{};
 };
@@ -110,6 +114,8 @@ class Method {
 
 /// Every method, in the order of the docs. Lives as long as the program.
 const std::vector<const Method*>& methods();
+/// Those of them that select from signals: all but the ones inside the tower.
+const std::vector<const Method*>& selecting_methods();
 /// Throws NotFound and lists the known names.
 const Method& find_method(std::string_view name);
 

@@ -10,6 +10,8 @@
   METHOD(pooling)              \
   METHOD(m3)                   \
   METHOD(bilinear)             \
+  METHOD(tome)                 \
+  METHOD(window_merge)         \
   METHOD(fastervlm)            \
   METHOD(divprune)             \
   METHOD(vispruner)            \
@@ -44,6 +46,15 @@ WINNOW_METHODS(WINNOW_DECLARE)
 const std::vector<const Method*>& methods() {
 #define WINNOW_ADDRESS(name) &name##_method(),
   static const std::vector<const Method*> list{WINNOW_METHODS(WINNOW_ADDRESS)};
+  return list;
+}
+
+const std::vector<const Method*>& selecting_methods() {
+  static const std::vector<const Method*> list = [] {
+    std::vector<const Method*> out = methods();
+    std::erase_if(out, [](const Method* method) { return method->info().stage == Stage::InTower; });
+    return out;
+  }();
   return list;
 }
 

@@ -1,6 +1,7 @@
 #include "winnow/prune/plan.h"
 
 #include <algorithm>
+#include <map>
 #include <numeric>
 
 #include "winnow/base/error.h"
@@ -64,6 +65,29 @@ Plan selection_plan(std::span<const int32_t> kept) {
   plan.weight.assign(kept.size(), 1.0F);
   plan.position_of = plan.index;
   return plan;
+}
+
+Plan compose_plans(const Plan& first, const Plan& then) {
+  Plan out;
+  for (int32_t o = 0; o < then.n_out(); ++o) {
+    std::map<int32_t, float> weight_of;
+    for (std::size_t i = 0; i < then.sources(o).size(); ++i) {
+      const int32_t middle = then.sources(o)[i];
+      WINNOW_CHECK(middle >= 0 && middle < first.n_out(), InvalidArgument, "prune.compose_plans",
+                   "the second plan names input {}, got {} outputs of the first", middle, first.n_out());
+      for (std::size_t j = 0; j < first.sources(middle).size(); ++j)
+        weight_of[first.sources(middle)[j]] += then.weights(o)[i] * first.weights(middle)[j];
+    }
+    std::vector<int32_t> sources;
+    std::vector<float> weights;
+    for (const auto& [source, weight] : weight_of) {
+      sources.push_back(source);
+      weights.push_back(weight);
+    }
+    const auto at = static_cast<std::size_t>(then.position_of[static_cast<std::size_t>(o)]);
+    out.add_merged(sources, weights, first.position_of[at]);
+  }
+  return out;
 }
 
 std::vector<float> apply_plan(const Plan& plan, const MatrixView& features,

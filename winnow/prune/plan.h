@@ -34,6 +34,10 @@ Plan identity_plan(int32_t n);
 /// The given tokens, in the given order.
 Plan selection_plan(std::span<const int32_t> kept);
 
+/// What `then` makes of the outputs of `first`, as one plan over the inputs of `first`: sources of sources,
+/// their weights multiplied and those of one input added. then's inputs are first's outputs. Without scores.
+Plan compose_plans(const Plan& first, const Plan& then);
+
 /// The output vectors: row o is the weighted sum of the plan's sources among features [n, width], in their
 /// order; a single source of weight 1 is copied. cls_token [width] or empty: input n, where the plan names
 /// it. Returns [n_out * width]. Throws InvalidArgument when the plan names an input that is not there.

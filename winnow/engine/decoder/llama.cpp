@@ -4,6 +4,7 @@
 
 #include "winnow/engine/decoder/llama.h"
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 #include <map>
@@ -16,6 +17,9 @@ namespace winnow::engine {
 namespace {
 
 constexpr const char* kWhere = "engine.llama";
+/// Tapped queries of one softmax: it holds n_head x kTapRows x n_key values before the wanted keys are cut
+/// out.
+constexpr std::size_t kTapRows = 64;
 
 RopeConfig read_rope(const GgufFile& file, int32_t d_head, int32_t n_ctx) {
   RopeConfig rope;
@@ -62,7 +66,9 @@ class LlamaGraph {
  public:
   LlamaGraph(const LlamaConfig& config, const Weights& weights, const DecoderChunk& chunk, KvCache& cache,
              const Execution& execution)
-      : graph(static_cast<std::size_t>(chunk.last_layer - chunk.first_layer) * 64 + 256, execution.observer),
+      : graph(static_cast<std::size_t>(chunk.last_layer - chunk.first_layer) * 64 + 256 +
+                  chunk.tap.rows.size() / kTapRows * 16,
+              execution.observer),
         config_(config),
         w_(weights),
         chunk_(chunk),
@@ -71,18 +77,33 @@ class LlamaGraph {
         n_(static_cast<int64_t>(chunk.ids.size())),
         all_rows_(static_cast<std::size_t>(n_)) {
     std::iota(all_rows_.begin(), all_rows_.end(), 0);
+    const auto& rows = chunk.tap.rows;
+    for (std::size_t first = 0; first < rows.size(); first += kTapRows) {
+      const auto last = std::min(first + kTapRows, rows.size());
+      tap_rows_.emplace_back(rows.begin() + first, rows.begin() + last);
+    }
   }
 
   /// Hidden states of the wanted rows after the last layer; nullptr if none are wanted.
   ggml_tensor* build();
+  /// Rotated queries of a layer on the hidden states of the chunk, ne {d_head, n, n_head}.
+  ggml_tensor* queries_alone(int32_t il);
+  /// Their inner products with q {d_head, n_query, n_head}, ne {n, n_query, n_head}: of the rotated keys of
+  /// the chunk, or of the cached ones.
+  ggml_tensor* key_logits_alone(int32_t il, ggml_tensor* q);
+  ggml_tensor* cached_logits(int32_t il, ggml_tensor* q) const;
 
   Graph graph;
-  ggml_tensor* tapped = nullptr;  ///< ne {n_key, n_tapped_row, n_head}
+  std::vector<ggml_tensor*> tapped;    ///< ne {tap.n_key, up to kTapRows, n_head}
+  ggml_tensor* tapped_keys = nullptr;  ///< ne {d_head, n_head_kv, n}
 
  private:
   ggml_tensor* layer(ggml_tensor* x, int32_t il, const std::vector<int32_t>& out_rows);
   ggml_tensor* self_attention(ggml_tensor* h, ggml_tensor* h_out, const Layer& l, int32_t il,
                               const std::vector<int32_t>& out_rows);
+  ggml_tensor* keys(ggml_tensor* h, const Layer& l, int32_t first_id);
+  ggml_tensor* queries(ggml_tensor* h, const Layer& l, const std::vector<int32_t>& rows, int32_t first_id);
+  void tap(ggml_tensor* h, ggml_tensor* keys, const Layer& l, int32_t il);
   ggml_tensor* rotate(ggml_tensor* x, const std::vector<int32_t>& rows, int32_t first_id);
   ggml_tensor* mask(const std::vector<int32_t>& rows, int32_t n_past, bool fused);
   ggml_tensor* pick(ggml_tensor* x, const std::vector<int32_t>& rows);
@@ -96,6 +117,7 @@ class LlamaGraph {
   bool fused_;
   int64_t n_;
   std::vector<int32_t> all_rows_;
+  std::vector<std::vector<int32_t>> tap_rows_;  ///< tap.rows, kTapRows at a time
   struct MaskKey {
     const std::vector<int32_t>* rows;
     int32_t n_past;
@@ -173,28 +195,72 @@ ggml_tensor* LlamaGraph::cached(ggml_tensor* rows, int64_t n_key) const {
                       0);
 }
 
+/// Rotated, ne {d_head, n_head_kv, n}.
+ggml_tensor* LlamaGraph::keys(ggml_tensor* h, const Layer& l, int32_t first_id) {
+  ggml_tensor* k = linear(graph.ctx(), h, l.k_w, l.k_b);
+  return rotate(ggml_reshape_3d(graph.ctx(), k, config_.d_head, config_.n_head_kv, n_), all_rows_, first_id);
+}
+
+/// Rotated, of rows h of the chunk, ne {d_head, n_row, n_head}.
+ggml_tensor* LlamaGraph::queries(ggml_tensor* h, const Layer& l, const std::vector<int32_t>& rows,
+                                 int32_t first_id) {
+  ggml_context* ctx = graph.ctx();
+  ggml_tensor* q = ggml_reshape_3d(ctx, linear(ctx, h, l.q_w, l.q_b), config_.d_head, config_.n_head,
+                                   static_cast<int64_t>(rows.size()));
+  return ggml_permute(ctx, rotate(q, rows, first_id), 0, 2, 1, 3);
+}
+
+/// The attention rows that somebody looks at, kTapRows at a time, so that a long text does not hold the
+/// softmax of all its rows at once.
+void LlamaGraph::tap(ggml_tensor* h, ggml_tensor* keys, const Layer& l, int32_t il) {
+  ggml_context* ctx = graph.ctx();
+  const KvLayer& kv = cache_.layer(il);
+  for (const std::vector<int32_t>& rows : tap_rows_) {
+    ggml_tensor* q = queries(pick(h, rows), l, rows, kv.next_id);
+    ggml_tensor* all =
+        attention_rows(ctx, q, keys, mask(rows, kv.n, false));  // ne {n_past + n, n_row, n_head}
+    ggml_tensor* wanted =
+        ggml_view_3d(ctx, all, chunk_.tap.n_key, all->ne[1], all->ne[2], all->nb[1], all->nb[2],
+                     all->nb[0] * static_cast<std::size_t>(chunk_.tap.first_key));
+    tapped.push_back(graph.output(ggml_cont(ctx, wanted)));
+  }
+}
+
 ggml_tensor* LlamaGraph::self_attention(ggml_tensor* h, ggml_tensor* h_out, const Layer& l, int32_t il,
                                         const std::vector<int32_t>& out_rows) {
   ggml_context* ctx = graph.ctx();
   KvLayer& kv = cache_.layer(il);
   const int32_t n_past = kv.n;
-  ggml_tensor* k = ggml_reshape_3d(ctx, linear(ctx, h, l.k_w, l.k_b), config_.d_head, config_.n_head_kv, n_);
+  ggml_tensor* k = keys(h, l, kv.next_id);
+  if (chunk_.tap.layer == il && chunk_.tap.keys) tapped_keys = graph.output(k);
   ggml_tensor* v = linear(ctx, h, l.v_w, l.v_b);
-  store(kv, rotate(k, all_rows_, kv.next_id), v);
-  const auto query = [&](ggml_tensor* x, const std::vector<int32_t>& rows) {
-    ggml_tensor* q = ggml_reshape_3d(ctx, linear(ctx, x, l.q_w, l.q_b), config_.d_head, config_.n_head,
-                                     static_cast<int64_t>(rows.size()));
-    return ggml_permute(ctx, rotate(q, rows, kv.next_id), 0, 2, 1, 3);  // ne {d_head, n_row, n_head}
-  };
-  ggml_tensor* keys = cached(kv.k, n_past + n_);
-  if (chunk_.tap.layer == il && !chunk_.tap.rows.empty()) {
-    ggml_tensor* q = query(pick(h, chunk_.tap.rows), chunk_.tap.rows);
-    tapped = graph.output(attention_rows(ctx, q, keys, mask(chunk_.tap.rows, n_past, false)));
-  }
+  store(kv, k, v);
+  ggml_tensor* seen = cached(kv.k, n_past + n_);
+  if (chunk_.tap.layer == il) tap(h, seen, l, il);
   if (out_rows.empty()) return nullptr;
-  ggml_tensor* mixed = attention(ctx, query(h_out, out_rows), keys, cached(kv.v, n_past + n_),
-                                 mask(out_rows, n_past, fused_), fused_);
+  ggml_tensor* mixed = attention(ctx, queries(h_out, l, out_rows, kv.next_id), seen,
+                                 cached(kv.v, n_past + n_), mask(out_rows, n_past, fused_), fused_);
   return linear(ctx, mixed, l.o_w, nullptr);
+}
+
+ggml_tensor* LlamaGraph::queries_alone(int32_t il) {
+  const Layer l = find_layer(w_, il);
+  ggml_tensor* x = graph.input(GGML_TYPE_F32, {config_.n_embd, n_}, chunk_.hidden.data());
+  ggml_tensor* h = rms_norm(graph.ctx(), x, l.attn_norm, config_.eps);
+  return ggml_cont(graph.ctx(), queries(h, l, all_rows_, cache_.layer(il).next_id));
+}
+
+ggml_tensor* LlamaGraph::key_logits_alone(int32_t il, ggml_tensor* q) {
+  ggml_context* ctx = graph.ctx();
+  const Layer l = find_layer(w_, il);
+  ggml_tensor* x = graph.input(GGML_TYPE_F32, {config_.n_embd, n_}, chunk_.hidden.data());
+  ggml_tensor* k = keys(rms_norm(ctx, x, l.attn_norm, config_.eps), l, cache_.layer(il).next_id);
+  return ggml_mul_mat(ctx, ggml_permute(ctx, k, 0, 2, 1, 3), q);
+}
+
+ggml_tensor* LlamaGraph::cached_logits(int32_t il, ggml_tensor* q) const {
+  const KvLayer& kv = cache_.layer(il);
+  return ggml_mul_mat(graph.ctx(), ggml_cast(graph.ctx(), cached(kv.k, kv.n), GGML_TYPE_F32), q);
 }
 
 ggml_tensor* LlamaGraph::layer(ggml_tensor* x, int32_t il, const std::vector<int32_t>& out_rows) {
@@ -228,18 +294,34 @@ ggml_tensor* LlamaGraph::build() {
   return graph.output(x);
 }
 
-/// ne {n_key, n_row, n_head} -> per row [n_head, n_key]
-std::vector<std::vector<float>> split_rows(const std::vector<float>& all, std::size_t n_row, int64_t n_key,
-                                           int32_t n_head) {
-  std::vector<std::vector<float>> rows(n_row);
-  for (std::size_t row = 0; row < n_row; ++row) {
-    for (int32_t head = 0; head < n_head; ++head) {
-      const auto start =
-          all.begin() + (head * static_cast<int64_t>(n_row) + static_cast<int64_t>(row)) * n_key;
-      rows[row].insert(rows[row].end(), start, start + n_key);
+/// The tapped blocks of rows, ne {n_key, n_row of the block, n_head}, as one [n_head, n_row, n_key].
+std::vector<float> read_taps(const LlamaGraph& llama, int32_t n_head, const LayerTap& tap) {
+  const auto n_row = static_cast<int64_t>(tap.rows.size());
+  std::vector<float> out(static_cast<std::size_t>(n_head * n_row * tap.n_key));
+  int64_t first = 0;
+  for (const ggml_tensor* block : llama.tapped) {
+    const std::vector<float> values = llama.graph.read(block);
+    const int64_t size = block->ne[1] * tap.n_key;
+    for (int64_t head = 0; head < n_head; ++head) {
+      std::copy_n(values.begin() + head * size, size, out.begin() + (head * n_row + first) * tap.n_key);
     }
+    first += block->ne[1];
   }
-  return rows;
+  return out;
+}
+
+/// exp(scale * x) over its sum, of each row [n].
+void softmax_rows(std::vector<float>& logits, int64_t n, double scale) {
+  for (auto row = logits.begin(); row != logits.end(); row += n) {
+    const auto top = static_cast<double>(*std::max_element(row, row + n));
+    double sum = 0.0;
+    for (auto x = row; x != row + n; ++x) {
+      const double value = std::exp((static_cast<double>(*x) - top) * scale);
+      sum += value;
+      *x = static_cast<float>(value);
+    }
+    for (auto x = row; x != row + n; ++x) *x = static_cast<float>(static_cast<double>(*x) / sum);
+  }
 }
 
 }  // namespace
@@ -330,12 +412,65 @@ DecoderOutput run_llama(const LlamaConfig& config, const Weights& weights, const
 
   DecoderOutput out;
   if (result != nullptr) out.hidden = llama.graph.read(result);
-  if (llama.tapped != nullptr) {
-    out.n_key = static_cast<int32_t>(llama.tapped->ne[0]);
-    out.attention =
-        split_rows(llama.graph.read(llama.tapped), chunk.tap.rows.size(), out.n_key, config.n_head);
-  }
+  if (!llama.tapped.empty()) out.attention = read_taps(llama, config.n_head, chunk.tap);
+  if (llama.tapped_keys != nullptr) out.keys = llama.graph.read(llama.tapped_keys);
   for (int32_t il = chunk.first_layer; il < chunk.last_layer; ++il) cache.layer(il).n += n;
+  return out;
+}
+
+std::vector<float> last_row_attention(const LlamaConfig& config, const Weights& weights, int32_t layer,
+                                      std::span<const float> hidden, std::span<const int32_t> ids,
+                                      int32_t n_batch, KvCache& cache, const Execution& execution) {
+  const auto width = static_cast<std::size_t>(config.n_embd);
+  const int64_t n_past = cache.layer(layer).n;
+  const int64_t n_key = n_past + std::ssize(ids);
+  std::vector<float> logits(static_cast<std::size_t>(config.n_head * n_key));  // [n_head, n_key]
+  const auto keep = [&](const std::vector<float>& part, int64_t first, int64_t n) {
+    for (int64_t head = 0; head < config.n_head; ++head) {
+      std::copy_n(part.begin() + head * n, n, logits.begin() + head * n_key + first);
+    }
+  };
+  const auto chunk_of = [&](std::size_t first, std::size_t n) {
+    DecoderChunk chunk;
+    chunk.hidden = hidden.subspan(first * width, n * width);
+    chunk.ids = ids.subspan(first, n);
+    return chunk;
+  };
+
+  const DecoderChunk last = chunk_of(ids.size() - 1, 1);
+  LlamaGraph query(config, weights, last, cache, execution);
+  ggml_tensor* q = query.graph.output(query.queries_alone(layer));
+  ggml_tensor* past = n_past > 0 ? query.graph.output(query.cached_logits(layer, q)) : nullptr;
+  query.graph.run(execution.backends);
+  const std::vector<float> q_values = query.graph.read(q);
+  if (past != nullptr) keep(query.graph.read(past), 0, n_past);
+
+  for (std::size_t first = 0; first < ids.size(); first += static_cast<std::size_t>(n_batch)) {
+    const std::size_t n = std::min(static_cast<std::size_t>(n_batch), ids.size() - first);
+    const DecoderChunk chunk = chunk_of(first, n);
+    LlamaGraph part(config, weights, chunk, cache, execution);
+    ggml_tensor* input = part.graph.input(GGML_TYPE_F32, {config.d_head, 1, config.n_head}, q_values.data());
+    ggml_tensor* result = part.graph.output(part.key_logits_alone(layer, input));
+    part.graph.run(execution.backends);
+    keep(part.graph.read(result), n_past + static_cast<int64_t>(first), static_cast<int64_t>(n));
+  }
+  softmax_rows(logits, n_key, 1.0 / std::sqrt(static_cast<double>(config.d_head)));
+  return logits;
+}
+
+std::vector<float> final_norm(const LlamaConfig& config, const GgufFile& file, std::span<const float> rows) {
+  const auto width = static_cast<std::size_t>(config.n_embd);
+  const GgufTensor& stored = *file.find("output_norm.weight");
+  std::vector<float> weight(width);
+  rows_to_f32(file.bytes(stored).data(), stored.type, 1, config.n_embd, weight.data());
+  std::vector<float> out(rows.begin(), rows.end());
+  for (std::size_t first = 0; first < out.size(); first += width) {
+    double squares = 0.0;
+    for (std::size_t c = 0; c < width; ++c) squares += static_cast<double>(out[first + c] * out[first + c]);
+    const auto mean = static_cast<float>(squares / static_cast<double>(width));
+    const float scale = 1.0f / std::sqrt(mean + config.eps);
+    for (std::size_t c = 0; c < width; ++c) out[first + c] *= scale * weight[c];
+  }
   return out;
 }
 

@@ -50,10 +50,13 @@ std::vector<TensorSpec> llama_tensors(const LlamaConfig& config);
 std::vector<float> embed_tokens(const LlamaConfig& config, const GgufFile& file,
                                 std::span<const int32_t> ids);
 
-/// Attention of chosen query rows of one layer, computed beside the fused attention.
-struct AttentionTap {
-  int32_t layer = -1;         ///< -1: none
-  std::vector<int32_t> rows;  ///< indices into the chunk
+/// What is read beside one layer of a chunk.
+struct LayerTap {
+  int32_t layer = -1;         ///< -1: nothing
+  std::vector<int32_t> rows;  ///< queries whose attention is wanted, indices into the chunk
+  int32_t first_key = 0;      ///< the keys it is wanted to, counted from the first cached token
+  int32_t n_key = 0;
+  bool keys = false;  ///< the rotated keys of the whole chunk too
 };
 
 /// A run of consecutive tokens through layers [first_layer, last_layer).
@@ -65,19 +68,29 @@ struct DecoderChunk {
   std::vector<int32_t>
       out_rows;         ///< rows wanted from the last layer; the others only leave keys and values there
   bool logits = false;  ///< final norm and output head on out_rows instead of hidden states
-  AttentionTap tap;
+  LayerTap tap;
 };
 
 struct DecoderOutput {
-  std::vector<float> hidden;  ///< [out_rows, n_embd], or [out_rows, n_vocab] with logits
-  std::vector<std::vector<float>>
-      attention;  ///< per tapped row [n_head, n_key]: keys up to the row itself, the rest 0
-  int32_t n_key = 0;
+  std::vector<float> hidden;     // [out_rows, n_embd], or [out_rows, n_vocab] with logits
+  std::vector<float> attention;  // [n_head, tap.rows, tap.n_key], 0 behind the query itself
+  std::vector<float> keys;       // [n, n_embd_kv] in f32, whatever the cache's type is
 };
 
 /// Runs a chunk and appends its keys and values to the cache. The caller advances next_id when the whole
 /// prompt is in.
 DecoderOutput run_llama(const LlamaConfig& config, const Weights& weights, const DecoderChunk& chunk,
                         KvCache& cache, const Execution& execution);
+
+/// Attention that the last token of a sequence would pay in a layer: from the layer's own norm, queries, keys
+/// and rotation, without running or caching anything else. hidden [n, n_embd] enters the layer, ids [n] as in
+/// DecoderChunk, n_batch rows go into one graph. Returns [n_head, n_past + n], n_past the layer's cached
+/// tokens.
+std::vector<float> last_row_attention(const LlamaConfig& config, const Weights& weights, int32_t layer,
+                                      std::span<const float> hidden, std::span<const int32_t> ids,
+                                      int32_t n_batch, KvCache& cache, const Execution& execution);
+
+/// The norm in front of the output head, on the host: rows [n, n_embd] -> [n, n_embd].
+std::vector<float> final_norm(const LlamaConfig& config, const GgufFile& file, std::span<const float> rows);
 
 }  // namespace winnow::engine

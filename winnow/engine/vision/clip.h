@@ -2,13 +2,15 @@
 
 #include <array>
 #include <cstdint>
+#include <optional>
+#include <string>
 #include <vector>
 
 #include "winnow/engine/gguf.h"
 #include "winnow/engine/graph.h"
 #include "winnow/engine/image.h"
 #include "winnow/engine/weights.h"
-#include "winnow/prune/signals.h"
+#include "winnow/prune/method.h"
 
 namespace winnow::engine {
 
@@ -24,6 +26,9 @@ struct ClipConfig {
   int32_t n_layer_stored = 0;
   int32_t n_layer_run =
       0;  ///< n_layer, or all stored ones for a trace: the features stay those of block n_layer - 1
+  bool has_next_block =
+      false;            ///< queries and keys of block n_layer are stored: for signals, not for features
+  bool has_cls = true;  ///< a [CLS] token stands before the patches
   float eps = 1e-5f;
   bool use_gelu = false;     ///< exact GELU instead of CLIP's quick GELU
   bool ffn_swapped = false;  ///< oldest files call the two feed-forward matrices by each other's names
@@ -32,6 +37,8 @@ struct ClipConfig {
 
   prune::Grid grid() const { return {image_size_px / patch_size_px, image_size_px / patch_size_px}; }
   int32_t n_patch() const { return grid().size(); }
+  /// Patches and [CLS].
+  int32_t n_token() const { return n_patch() + (has_cls ? 1 : 0); }
 };
 
 /// Which block's output the projector reads, from: `feature_blocks` (number of blocks to run, > 0 when the
@@ -42,25 +49,45 @@ struct ClipConfig {
 ClipConfig read_clip_config(const GgufFile& file, int32_t feature_blocks = 0);
 std::vector<TensorSpec> clip_tensors(const ClipConfig& config);
 
-/// What a method asked for, block by block.
+/// A use of a method that merges rows inside the tower (prune/tower_method.h).
+struct TowerMerge {
+  prune::MethodUse use;
+  int32_t n_keep = prune::kMethodDecides;  ///< patches that shall remain
+};
+
+/// What methods asked for, of the tower and the projector.
 struct TowerRequest {
-  std::vector<prune::Need> needs;  ///< tower signals only
+  std::vector<prune::Need> needs;
+  std::optional<TowerMerge> merge{};
+
+  bool wants(prune::Signal signal) const;
 };
 
 /// One filled request; rows as prune::Signals says.
 struct TowerSignal {
   prune::Need need;
   int64_t rows = 0;
-  std::vector<float> values;  // [rows, n_patch] or, for keys, [n_patch, n_embd]
+  std::vector<float> values;  // [rows, n] or, for keys, [n, n_embd]
 };
 
+/// n tokens: the patches, or what their merging left.
 struct TowerOutput {
-  std::vector<float> features;  // [n_patch, n_embd], without [CLS]
+  std::vector<float> features;  // [n, n_embd], without [CLS]
+  std::vector<float> cls;       // [1, n_embd] the same of [CLS], if ClsToken was asked for
   std::vector<TowerSignal> signals;
+  std::optional<prune::Plan> merge;  ///< the features' patches, if rows were merged
 };
 
-/// pixels [3, size, size] -> features; requested attention rows are computed beside the fused attention.
+/// pixels [3, size, size] -> features. Attention that was asked for is computed beside the fused attention;
+/// of the block behind the features (prune::kNextBlock) only norm, queries and keys are run. Throws
+/// Unsupported for a block that is not there, for [CLS] in a tower without it, and for a signal of a block
+/// behind which rows are merged.
 TowerOutput run_clip(const ClipConfig& config, const Weights& weights, const Pixels& pixels,
                      const TowerRequest& request, const Execution& execution);
+
+/// The block that a request names; -1 for what is not of a block.
+int32_t block_of(const prune::Need& need, const ClipConfig& config);
+/// Why the tower cannot give a signal, as half a sentence; empty when it can.
+std::string missing_tower_signal(const ClipConfig& config, const prune::Need& need);
 
 }  // namespace winnow::engine

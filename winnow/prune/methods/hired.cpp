@@ -17,6 +17,8 @@ class Hired final : public Method {
  public:
   const MethodInfo& info() const override { return info_; }
   std::vector<Need> needs(const Params&) const override { return {kClsAttention}; }
+  bool ranks(const Params&) const override { return true; }
+
   Plan select(const Signals& signals, int32_t n_keep, const Params&, Rng&) const override {
     return top_k_plan(head_mean(signals.view(kClsAttention)), n_keep);
   }

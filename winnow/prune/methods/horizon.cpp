@@ -7,8 +7,8 @@
 //   average 192: dart before layer 2 keeps 252, then random 38     or divprune keeps 284, then random 38
 //   average  64: dart before layer 1 keeps 60, then random 27      or divprune keeps 96, then random 10
 // The horizon lies near layer 16 (recognition) to 24 (reading) there and deeper in stronger models.
-// The default layer is the reference's and is not scaled to other depths. 0 tokens may be asked for
-// (rule=none does so by itself).
+// The default layer is the reference's; a decoder of 20 layers or fewer takes the one at the same share of
+// its depth. 0 tokens may be asked for (rule=none does so by itself).
 
 #include "winnow/prune/method.h"
 

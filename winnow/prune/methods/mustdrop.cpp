@@ -18,11 +18,12 @@
 // - block=feature takes the [CLS] attention of the block that feeds the projector, for model files without
 // the
 //   last one.
-// Not here: merging of 3x3 windows after the tower's first block, a stage of its own. And the authors' last
-// stage: after the prompt has run, the cache rows of layers 2 to 14 are cut down to the tokens that survived
-// the last step. A plan names the inputs of one step only; for this an engine has to compose the plans of all
-// steps and gather once more the caches of every layer behind the first step. Without it those layers just
-// keep more.
+// - The last stage is the engine's (MethodInfo::trims_cache): when the prompt has run, the cache rows of
+// layers
+//   2 to 14 of 32 are cut down to the tokens that survived the last step.
+// The first stage, merging of 3x3 windows behind the tower's first block, is window_merge: the whole method
+// is "then(window_merge, mustdrop)". The authors then take 0.08 of the merged tokens for the key set; here N
+// stays the cells of the grid, because a method knows no other count at every step: a few more are protected.
 
 #include <algorithm>
 #include <cmath>
@@ -124,6 +125,7 @@ class MustDrop final : public Method {
       .min_layer = 1,
       .position = PositionPolicy::Compact,
       .adaptive = true,
+      .trims_cache = true,
       .params = {
           {.name = "global",
            .kind = ParamKind::Real,

@@ -34,46 +34,13 @@
 #include "winnow/prune/matrix_rank.h"
 #include "winnow/prune/method.h"
 #include "winnow/prune/ops.h"
+#include "winnow/prune/raters.h"
 #include "winnow/prune/staged.h"
 
 namespace winnow::prune {
 namespace {
 
 constexpr std::size_t kPlusHeads = 14;
-
-/// m_t: how much of the visual tokens' softmax over the text falls to each text token. Returns [n_text].
-std::vector<double> text_relevance(const MatrixView& visual, const MatrixView& text) {
-  const auto n_text = static_cast<std::size_t>(text.rows);
-  std::vector<double> relevance(n_text, 0.0);
-  std::vector<double> logits(n_text);
-  for (int64_t j = 0; j < visual.rows; ++j) {
-    for (std::size_t t = 0; t < n_text; ++t) {
-      const std::span<const float> token = text.row(static_cast<int64_t>(t));
-      const float product = dot(visual.row(j), token);
-      logits[t] = std::isfinite(product) ? static_cast<double>(product) : wide_dot(visual.row(j), token);
-    }
-    const double largest = *std::max_element(logits.begin(), logits.end());
-    for (double& logit : logits) logit = std::exp(logit - largest);
-    const double sum = std::accumulate(logits.begin(), logits.end(), 0.0);
-    for (std::size_t t = 0; t < n_text; ++t) relevance[t] += logits[t] / sum;
-  }
-  for (double& value : relevance) value /= static_cast<double>(visual.rows);
-  return relevance;
-}
-
-std::vector<int32_t> find_raters(const Signals& signals) {
-  const std::vector<double> relevance = text_relevance(signals.input_embeds, signals.text_embeds);
-  const double mean =
-      std::accumulate(relevance.begin(), relevance.end(), 0.0) / static_cast<double>(relevance.size());
-  std::vector<int32_t> raters;
-  for (std::size_t t = 0; t < relevance.size(); ++t) {
-    if (relevance[t] > mean) raters.push_back(static_cast<int32_t>(t));
-  }
-  if (!raters.empty()) return raters;
-  raters.resize(relevance.size());
-  std::iota(raters.begin(), raters.end(), 0);
-  return raters;
-}
 
 /// B by distance in position ids, for distances 0 to `farthest`.
 std::vector<float> rope_bias(const Rope& rope, int32_t farthest) {
@@ -249,7 +216,7 @@ class SparseVlm final : public Method {
   Plan select(const Signals& signals, int32_t n_keep, const Params& params, Rng& rng) const override {
     const bool plus = is_plus(params);
     const int32_t n = signals.n();
-    const std::vector<int32_t> raters = find_raters(signals);
+    const std::vector<int32_t> raters = text_raters(signals.input_embeds, signals.text_embeds);
     const std::vector<float> attention = rater_attention(signals, raters, plus);
     const MatrixView by_rater{attention.data(), std::ssize(raters), n};
     std::vector<float> scores = head_mean(by_rater);  // over the raters

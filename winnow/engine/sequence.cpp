@@ -1,0 +1,110 @@
+#include "winnow/engine/sequence.h"
+
+#include <utility>
+
+namespace winnow::engine {
+namespace {
+
+/// Elements `picked` of values [n], empty values being 0, 1, 2 ... n - 1.
+std::vector<int32_t> composed(const std::vector<int32_t>& values, const std::vector<int32_t>& picked,
+                              int32_t n) {
+  if (picked == prune::identity_plan(n).position_of) return values;
+  if (values.empty()) return picked;
+  std::vector<int32_t> out;
+  out.reserve(picked.size());
+  for (const int32_t i : picked) out.push_back(values[static_cast<std::size_t>(i)]);
+  return out;
+}
+
+/// The sequence while it is put together anew.
+struct Builder {
+  const Sequence& old;
+  std::vector<float> hidden;
+  std::vector<int32_t> ids;
+  std::vector<int32_t> origin;
+
+  void copy(int32_t first, int32_t last) {
+    hidden.insert(hidden.end(), old.hidden.begin() + first * old.width,
+                  old.hidden.begin() + last * old.width);
+    ids.insert(ids.end(), old.ids.begin() + first, old.ids.begin() + last);
+    origin.insert(origin.end(), old.origin.begin() + first, old.origin.begin() + last);
+  }
+  void add(const ImageRun& run, const prune::Plan& plan, const std::vector<float>& rows) {
+    hidden.insert(hidden.end(), rows.begin(), rows.end());
+    for (const int32_t at : plan.position_of) {
+      ids.push_back(old.ids[static_cast<std::size_t>(run.first + at)]);
+      origin.push_back(old.origin[static_cast<std::size_t>(run.first + at)]);
+    }
+  }
+};
+
+}  // namespace
+
+int32_t Sequence::n_visual() const {
+  int32_t total = 0;
+  for (const ImageRun& run : images) total += run.count;
+  return total;
+}
+
+std::vector<int32_t> Sequence::image_tokens() const {
+  std::vector<int32_t> out;
+  for (const ImageRun& run : images) out.push_back(run.count);
+  return out;
+}
+
+int32_t Sequence::first_text() const {
+  const int32_t behind = images.empty() ? n() : images.back().first + images.back().count;
+  return behind < n() ? behind : n() - 1;
+}
+
+std::vector<float> plan_outputs(const Sequence& sequence, const ImageRun& run, const prune::Plan& plan,
+                                bool with_cls) {
+  const std::span<const float> cls = with_cls ? std::span(run.image->cls_token) : std::span<const float>();
+  return prune::apply_plan(plan, sequence.rows(run.first, run.count), cls);
+}
+
+void gather(Sequence& sequence, const std::vector<prune::Plan>& plans,
+            const std::vector<std::vector<float>>& outputs, prune::PositionPolicy policy) {
+  Builder fresh{sequence, {}, {}, {}};
+  int32_t n_out = sequence.n() - sequence.n_visual();
+  for (const prune::Plan& plan : plans) n_out += plan.n_out();
+  fresh.hidden.reserve(static_cast<std::size_t>(n_out * sequence.width));
+  fresh.ids.reserve(static_cast<std::size_t>(n_out));
+
+  std::vector<prune::VisualSpan> spans;
+  std::vector<int32_t> firsts;
+  int32_t done = 0;
+  for (std::size_t i = 0; i < plans.size(); ++i) {
+    const ImageRun& run = sequence.images[i];
+    fresh.copy(done, run.first);
+    done = run.first + run.count;
+    spans.push_back({static_cast<int32_t>(fresh.ids.size()), plans[i].n_out(), run.first_id, run.n_ids});
+    fresh.add(run, plans[i], outputs[i]);
+  }
+  fresh.copy(done, sequence.n());
+
+  for (std::size_t i = 0; i < plans.size(); ++i) {
+    ImageRun& run = sequence.images[i];
+    run.token_of = composed(run.token_of, plans[i].position_of, run.count);
+    run.row_of = composed(run.row_of, plans[i].position_of, run.count);
+    run.input_of = composed(run.input_of, plans[i].position_of, run.count);
+    run.first = spans[i].first;
+    run.count = spans[i].count;
+  }
+  sequence.hidden = std::move(fresh.hidden);
+  sequence.ids = std::move(fresh.ids);
+  sequence.origin = std::move(fresh.origin);
+  renumber(sequence, spans, policy);
+}
+
+void renumber(Sequence& sequence, std::span<const prune::VisualSpan> spans, prune::PositionPolicy policy) {
+  sequence.ids = prune::position_ids(policy, sequence.ids, spans, 0);
+  if (policy != prune::PositionPolicy::Compact) return;
+  sequence.id_span = sequence.n();
+  for (ImageRun& run : sequence.images) {
+    run.first_id = run.first;
+    run.n_ids = run.count;
+  }
+}
+
+}  // namespace winnow::engine

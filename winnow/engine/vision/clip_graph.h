@@ -1,0 +1,66 @@
+#pragma once
+
+// The CLIP tower as a ggml graph while it grows: embedding, halves of blocks, and beside them the signals
+// that were asked for.
+
+#include <ggml.h>
+
+#include <vector>
+
+#include "winnow/engine/vision/clip.h"
+
+namespace winnow::engine {
+
+/// A signal of this graph that was asked for.
+struct Wanted {
+  TowerSignal signal;
+  ggml_tensor* tensor;
+  int64_t n_token;  ///< columns of attention, rows of keys; [CLS] among them if there is one
+};
+
+/// Some of the tower's blocks in one graph. Rows are tokens, [CLS] in front if there is one.
+class ClipGraph {
+ public:
+  ClipGraph(const ClipConfig& config, const Weights& weights, std::size_t n_tap, const Execution& execution)
+      : graph(static_cast<std::size_t>(config.n_layer_run) * 64 + n_tap * 16 + 256, execution.observer),
+        config_(config),
+        w_(weights),
+        fused_(execution.fused) {}
+
+  ggml_tensor* embed(const std::vector<float>& patches);
+  /// Rows [t, n_embd] that come from outside; they must stay alive until the graph has run.
+  ggml_tensor* rows(const std::vector<float>& values);
+  /// x + attention(LN(x)). log_sizes: [t] added to the logits of each key, or empty; alive until the run.
+  ggml_tensor* attention_half(ggml_tensor* x, int32_t il, const TowerRequest& request,
+                              const std::vector<float>& log_sizes = {});
+  /// x + mlp(LN(x))
+  ggml_tensor* mlp_half(ggml_tensor* x, int32_t il);
+  /// Keys of the block that attention_half() built last, ne {n_embd, t}.
+  ggml_tensor* keys() const { return keys_; }
+  bool taps_block(int32_t il, const TowerRequest& request) const;
+  /// Signals of a block that is not run itself.
+  void taps_alone(ggml_tensor* x, int32_t il, const TowerRequest& request);
+
+  Graph graph;
+  std::vector<Wanted> wanted;
+
+ private:
+  /// Queries and keys of a block, ne {n_embd, n}.
+  struct QueryKey {
+    ggml_tensor* q;
+    ggml_tensor* k;
+  };
+  QueryKey query_key(ggml_tensor* h, int32_t il) const;
+  ggml_tensor* weight(int32_t il, const char* part) const;
+  ggml_tensor* mask(const std::vector<float>& log_sizes);
+  ggml_tensor* heads(ggml_tensor* x) const;
+  void taps(int32_t il, const QueryKey& qk, const TowerRequest& request);
+  ggml_tensor* tap(prune::Signal signal, const QueryKey& qk) const;
+
+  const ClipConfig& config_;
+  const Weights& w_;
+  bool fused_;
+  ggml_tensor* keys_ = nullptr;
+};
+
+}  // namespace winnow::engine
