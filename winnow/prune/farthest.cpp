@@ -6,7 +6,7 @@
 
 #include "winnow/base/error.h"
 #include "winnow/prune/ops.h"
-#include "winnow/prune/pairwise.h"
+#include "winnow/prune/similarity.h"
 
 namespace winnow::prune {
 
@@ -43,15 +43,19 @@ int32_t most_isolated(int32_t n, const DistancesFrom& distances) {
 }
 
 DistancesFrom cosine_distances(const MatrixView& rows) {
+  constexpr int64_t kMostStored = 4096;  // tokens, 64 MB
   auto units = std::make_shared<const std::vector<float>>(unit_rows(rows));
   const MatrixView unit{units->data(), rows.rows, rows.cols};
-  const auto distance = std::make_shared<const Pairwise>(rows.rows, [units, unit](int64_t i, int64_t j) {
-    return static_cast<double>(1.0F - dot(unit.row(i), unit.row(j)));
-  });
-  return [distance](int32_t from, std::span<float> to_each) {
-    for (std::size_t j = 0; j < to_each.size(); ++j) {
-      to_each[j] = static_cast<float>((*distance)(from, static_cast<int64_t>(j)));
+  auto stored = std::make_shared<const std::vector<float>>(rows.rows <= kMostStored ? all_products(unit)
+                                                                                    : std::vector<float>());
+  return [units, unit, stored](int32_t from, std::span<float> to_each) {
+    if (stored->empty()) {
+      inner_with(unit, unit.row(from), to_each);
+    } else {
+      std::copy_n(stored->begin() + from * unit.rows, to_each.size(), to_each.begin());
     }
+    for (float& value : to_each) value = 1.0F - value;
+    to_each[static_cast<std::size_t>(from)] = 0.0F;
   };
 }
 

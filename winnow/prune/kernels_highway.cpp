@@ -80,52 +80,61 @@ HWY_INLINE hn::Vec<Narrow> load_rest(const float* p, int64_t n) {
   return hn::Load(Narrow(), padded);
 }
 
-/// With squares or without: four or eight independent sums.
-template <bool kSquares>
-HWY_INLINE void inner_four_as(const FourRows& rows, const float* vector, int64_t d, float* products,
-                              float* squares) {
+/// Beside the products of four rows: nothing, the squares of these rows, or the products of four more. Eight
+/// independent sums hide the latency of the multiply-add; four are enough where memory is slower.
+enum class Beside { Nothing, Squares, FourMore };
+
+template <Beside kBeside>
+HWY_INLINE void inner_rows(const float* const* rows, const float* vector, int64_t d, float* products,
+                           float* others) {
   const Narrow tag;
-  auto product = hn::Zero(tag), square = product;
+  auto product = hn::Zero(tag), other = product;
   for (int64_t begin = 0; begin < d; begin += kChunk) {
     const int64_t end = HWY_MIN(begin + kChunk, d);
     auto p0 = hn::Zero(tag), p1 = p0, p2 = p0, p3 = p0;
     auto q0 = p0, q1 = p0, q2 = p0, q3 = p0;
-    const auto add = [&](auto v, auto r0, auto r1, auto r2, auto r3) HWY_ATTR {
+    const auto add = [&](auto load) HWY_ATTR {
+      const auto v = load(vector);
+      const auto r0 = load(rows[0]), r1 = load(rows[1]), r2 = load(rows[2]), r3 = load(rows[3]);
       p0 = hn::MulAdd(r0, v, p0);
       p1 = hn::MulAdd(r1, v, p1);
       p2 = hn::MulAdd(r2, v, p2);
       p3 = hn::MulAdd(r3, v, p3);
-      if constexpr (kSquares) {
+      if constexpr (kBeside == Beside::Squares) {
         q0 = hn::MulAdd(r0, r0, q0);
         q1 = hn::MulAdd(r1, r1, q1);
         q2 = hn::MulAdd(r2, r2, q2);
         q3 = hn::MulAdd(r3, r3, q3);
+      } else if constexpr (kBeside == Beside::FourMore) {
+        q0 = hn::MulAdd(load(rows[4]), v, q0);
+        q1 = hn::MulAdd(load(rows[5]), v, q1);
+        q2 = hn::MulAdd(load(rows[6]), v, q2);
+        q3 = hn::MulAdd(load(rows[7]), v, q3);
       }
     };
     int64_t at = begin;
     for (; at + kPartialSums <= end; at += kPartialSums) {
-      add(hn::LoadU(tag, vector + at), hn::LoadU(tag, rows[0] + at), hn::LoadU(tag, rows[1] + at),
-          hn::LoadU(tag, rows[2] + at), hn::LoadU(tag, rows[3] + at));
+      add([&](const float* row) HWY_ATTR { return hn::LoadU(tag, row + at); });
     }
-    if (at < end) {
-      const int64_t n = end - at;
-      add(load_rest(vector + at, n), load_rest(rows[0] + at, n), load_rest(rows[1] + at, n),
-          load_rest(rows[2] + at, n), load_rest(rows[3] + at, n));
-    }
+    if (at < end) add([&](const float* row) HWY_ATTR { return load_rest(row + at, end - at); });
     product = hn::Add(product, add_partial_sums(tag, p0, p1, p2, p3));
-    if constexpr (kSquares) square = hn::Add(square, add_partial_sums(tag, q0, q1, q2, q3));
+    if constexpr (kBeside != Beside::Nothing) other = hn::Add(other, add_partial_sums(tag, q0, q1, q2, q3));
   }
   hn::StoreU(product, tag, products);
-  if constexpr (kSquares) hn::StoreU(square, tag, squares);
+  if constexpr (kBeside != Beside::Nothing) hn::StoreU(other, tag, others);
 }
 
 void inner_four(const FourRows& rows, const float* vector, int64_t d, float* products) {
-  inner_four_as<false>(rows, vector, d, products, nullptr);
+  inner_rows<Beside::Nothing>(rows.data(), vector, d, products, nullptr);
 }
 
 void inner_four_with_squares(const FourRows& rows, const float* vector, int64_t d, float* products,
                              float* squares) {
-  inner_four_as<true>(rows, vector, d, products, squares);
+  inner_rows<Beside::Squares>(rows.data(), vector, d, products, squares);
+}
+
+void inner_eight(const EightRows& rows, const float* vector, int64_t d, float* products) {
+  inner_rows<Beside::FourMore>(rows.data(), vector, d, products, products + 4);
 }
 
 /// NaN and infinity have the largest exponent: without the sign their bits are no smaller than infinity's.
@@ -151,8 +160,12 @@ bool all_finite(const float* values, std::size_t n) {
 }
 
 const Kernels& table() {
-  static const Kernels table{3 * static_cast<int64_t>(hn::Lanes(Wide())) / kPartialSums, multiply_panels,
-                             inner_four, inner_four_with_squares, all_finite};
+  static const Kernels table{3 * static_cast<int64_t>(hn::Lanes(Wide())) / kPartialSums,
+                             multiply_panels,
+                             inner_four,
+                             inner_four_with_squares,
+                             inner_eight,
+                             all_finite};
   return table;
 }
 

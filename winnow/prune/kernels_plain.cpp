@@ -52,6 +52,10 @@ void inner_four_with_squares(const FourRows& rows, const float* vector, int64_t 
   for (std::size_t i = 0; i < rows.size(); ++i) squares[i] = inner(rows[i], rows[i], d);
 }
 
+void inner_eight(const EightRows& rows, const float* vector, int64_t d, float* products) {
+  for (std::size_t i = 0; i < rows.size(); ++i) products[i] = inner(rows[i], vector, d);
+}
+
 bool all_finite(const float* values, std::size_t n) {
   uint32_t bad = 0;
   for (std::size_t i = 0; i < n; ++i) {
@@ -64,7 +68,8 @@ bool all_finite(const float* values, std::size_t n) {
 }  // namespace
 
 const Kernels& plain_kernels() {
-  static const Kernels table{kLeft, multiply_panels, inner_four, inner_four_with_squares, all_finite};
+  static const Kernels table{kLeft,       multiply_panels, inner_four, inner_four_with_squares,
+                             inner_eight, all_finite};
   return table;
 }
 

@@ -16,7 +16,7 @@ struct Nearest {
 };
 
 /// rows: [n, d]; from and to: indices of rows, `to` not empty. For rows of length 1 (unit_rows) the inner
-/// product is the cosine. O(from x to x d) time, no matrix is kept.
+/// product is the cosine. O(from x to x d) time, O(256 x to) memory beside copies of the rows.
 Nearest nearest_rows(const MatrixView& rows, std::span<const int32_t> from, std::span<const int32_t> to);
 
 }  // namespace winnow::prune

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "winnow/prune/ops.h"
+#include "winnow/prune/similarity.h"
 
 namespace winnow::prune {
 namespace {
@@ -11,14 +12,29 @@ Need of_block(Signal signal, const Params& params) {
   return {signal, params.choice("block") == "feature" ? kFeatureBlock : kNextBlock};
 }
 
-/// The `count` tokens other than `token` with the most similar keys, ascending.
-std::vector<int32_t> neighbours_of(int32_t token, const MatrixView& unit_keys, int32_t count) {
+/// For each of some tokens the `count` others with the most similar keys, ascending.
+std::vector<std::vector<int32_t>> neighbours_of(std::span<const int32_t> tokens, const MatrixView& unit_keys,
+                                                int32_t count) {
+  constexpr std::size_t kBlock = 256;
   constexpr float kBelowEveryCosine = -2.0F;
-  std::vector<float> cosines(unit_keys.rows);
-  for (int32_t j = 0; j < unit_keys.rows; ++j) {
-    cosines[j] = j == token ? kBelowEveryCosine : dot(unit_keys.row(token), unit_keys.row(j));
+  const auto n = static_cast<std::size_t>(unit_keys.rows);
+  std::vector<std::vector<int32_t>> out;
+  std::vector<float> cosines;
+  for (std::size_t first = 0; first < tokens.size(); first += kBlock) {
+    const auto some = tokens.subspan(first, std::min(kBlock, tokens.size() - first));
+    std::vector<float> keys;
+    for (const int32_t token : some) {
+      keys.insert(keys.end(), unit_keys.row(token).begin(), unit_keys.row(token).end());
+    }
+    cosines.resize(some.size() * n);
+    inner_block({keys.data(), std::ssize(some), unit_keys.cols}, unit_keys, cosines);
+    for (std::size_t i = 0; i < some.size(); ++i) {
+      const std::span<float> row(cosines.data() + i * n, n);
+      row[static_cast<std::size_t>(some[i])] = kBelowEveryCosine;
+      out.push_back(top_k(row, std::min(count, static_cast<int32_t>(n) - 1)));
+    }
   }
-  return top_k(cosines, std::min(count, static_cast<int32_t>(unit_keys.rows) - 1));
+  return out;
 }
 
 /// Divides by the sum; equal weights where there is none.
@@ -72,10 +88,12 @@ Plan prumerge_plan(const Signals& signals, const Params& params, std::span<const
     if (mean) to_mean(weights);
     plan.add_merged(sources, weights, position);
   };
-  for (const int32_t token : kept) {
+  std::vector<std::vector<int32_t>> neighbours =
+      neighbours_of(kept, {units.data(), keys.rows, keys.cols}, params.integer("neighbours"));
+  for (std::size_t i = 0; i < kept.size(); ++i) {
+    const int32_t token = kept[i];
     is_kept[token] = true;
-    std::vector<int32_t> sources =
-        neighbours_of(token, {units.data(), keys.rows, keys.cols}, params.integer("neighbours"));
+    std::vector<int32_t>& sources = neighbours[i];
     std::vector<float> weights;
     for (const int32_t source : sources) weights.push_back(attention[source]);
     sources.push_back(token);

@@ -14,7 +14,7 @@ namespace {
 
 constexpr int64_t kPackedRows = 256;  // right rows, 512 KB: what stays in a second-level cache
 constexpr int64_t kStayingRows = 24;  // left rows, at 4096 components 400 KB
-constexpr int64_t kStrip = 256;
+constexpr int64_t kStrip = 512;
 constexpr int64_t kFewRows = 3;  // so few are not worth packing the other side for
 
 /// Floats at the start of a cache line, as wide as the widest vector.
@@ -127,19 +127,19 @@ class BlockProduct {
   AlignedFloats sums_{n_left_ * kRightRows};
 };
 
-/// Calls four(pointers, at) for every four rows; the last row stands in for those behind it.
-template <class Four>
-void for_each_four(const MatrixView& rows, Four four) {
-  for (int64_t at = 0; at < rows.rows; at += 4) {
-    FourRows pointers{};
-    for (int64_t i = 0; i < 4; ++i)
-      pointers[static_cast<std::size_t>(i)] = rows.row(std::min(at + i, rows.rows - 1)).data();
-    four(pointers, static_cast<std::size_t>(at));
-  }
+/// Rows from `first` on; the last one stands in for those behind it.
+template <std::size_t kRows>
+std::array<const float*, kRows> rows_from(const MatrixView& rows, int64_t first) {
+  std::array<const float*, kRows> pointers{};
+  for (int64_t i = 0; i < std::ssize(pointers); ++i)
+    pointers[static_cast<std::size_t>(i)] = rows.row(std::min(first + i, rows.rows - 1)).data();
+  return pointers;
 }
 
-void store_four(const std::array<float, 4>& values, std::size_t at, std::span<float> out) {
-  std::copy_n(values.begin(), std::min(values.size(), out.size() - at), out.subspan(at).begin());
+template <std::size_t kRows>
+void store(const std::array<float, kRows>& values, int64_t first, std::span<float> out) {
+  const std::span<float> to = out.subspan(static_cast<std::size_t>(first));
+  std::copy_n(values.begin(), std::min(values.size(), to.size()), to.begin());
 }
 
 }  // namespace
@@ -148,11 +148,15 @@ void inner_with(const MatrixView& rows, std::span<const float> vector, std::span
   WINNOW_ASSERT(vector.size() == static_cast<std::size_t>(rows.cols));
   WINNOW_ASSERT(out.size() == static_cast<std::size_t>(rows.rows));
   const Kernels& table = kernels();
-  for_each_four(rows, [&](const FourRows& four, std::size_t at) {
-    std::array<float, 4> products{};
-    table.inner_four(four, vector.data(), rows.cols, products.data());
-    store_four(products, at, out);
-  });
+  for (int64_t at = 0; at < rows.rows; at += 8) {
+    std::array<float, 8> products{};
+    if (rows.rows - at > 4) {
+      table.inner_eight(rows_from<8>(rows, at), vector.data(), rows.cols, products.data());
+    } else {
+      table.inner_four(rows_from<4>(rows, at), vector.data(), rows.cols, products.data());
+    }
+    store(products, at, out);
+  }
 }
 
 void inner_with(const MatrixView& rows, std::span<const float> vector, std::span<float> out,
@@ -160,13 +164,14 @@ void inner_with(const MatrixView& rows, std::span<const float> vector, std::span
   WINNOW_ASSERT(vector.size() == static_cast<std::size_t>(rows.cols));
   WINNOW_ASSERT(out.size() == static_cast<std::size_t>(rows.rows) && squares.size() == out.size());
   const Kernels& table = kernels();
-  for_each_four(rows, [&](const FourRows& four, std::size_t at) {
+  for (int64_t at = 0; at < rows.rows; at += 4) {
     std::array<float, 4> products{};
     std::array<float, 4> own{};
-    table.inner_four_with_squares(four, vector.data(), rows.cols, products.data(), own.data());
-    store_four(products, at, out);
-    store_four(own, at, squares);
-  });
+    table.inner_four_with_squares(rows_from<4>(rows, at), vector.data(), rows.cols, products.data(),
+                                  own.data());
+    store(products, at, out);
+    store(own, at, squares);
+  }
 }
 
 void inner_block(const MatrixView& a, const MatrixView& b, std::span<float> out) {
@@ -193,6 +198,28 @@ void for_each_pair_strip(const MatrixView& rows,
       std::fill_n(products.begin() + i * rest.rows, i, 0.0F);
     visit(first, {products.data(), strip.rows, rest.rows});
   }
+}
+
+std::vector<float> all_products(const MatrixView& rows) {
+  constexpr int64_t kTile = 32;  // of the transposition
+  const int64_t n = rows.rows;
+  std::vector<float> all(static_cast<std::size_t>(n * n));
+  for_each_pair_strip(rows, [&](int64_t first, const MatrixView& products) {
+    for (int64_t i = 0; i < products.rows; ++i) {
+      const std::span<const float> right = products.row(i).subspan(static_cast<std::size_t>(i));
+      std::copy(right.begin(), right.end(), all.begin() + (first + i) * (n + 1));
+    }
+    for (int64_t top = 0; top < products.rows; top += kTile) {
+      for (int64_t left = top; left < products.cols; left += kTile) {
+        for (int64_t j = left; j < std::min(left + kTile, products.cols); ++j) {
+          float* column = all.data() + (first + j) * n + first;
+          for (int64_t i = top; i < std::min({top + kTile, products.rows, j}); ++i)
+            column[i] = products(i, j);
+        }
+      }
+    }
+  });
+  return all;
 }
 
 }  // namespace winnow::prune

@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <functional>
 #include <span>
+#include <vector>
 
 #include "winnow/base/view.h"
 
@@ -25,10 +26,14 @@ void inner_with(const MatrixView& rows, std::span<const float> vector, std::span
 /// out[i * b.rows + j] = a[i] . b[j]; a [m, d], b [n, d], out [m, n]
 void inner_block(const MatrixView& a, const MatrixView& b, std::span<float> out);
 
-/// All pairs of rows [n, d], each once, in strips of at most 256 rows: calls visit(first, products) with
+/// All pairs of rows [n, d], each once, in strips of at most 512 rows: calls visit(first, products) with
 /// products [n_strip, n - first], products(i, j) = rows[first + i] . rows[first + j] for j >= i and 0 for
-/// j < i. The products live until visit returns. O(256 n) memory.
+/// j < i. The products live until visit returns. O(512 n) memory.
 void for_each_pair_strip(const MatrixView& rows,
                          const std::function<void(int64_t first, const MatrixView& products)>& visit);
+
+/// All inner products of rows [n, d] with each other, each pair once: [n * n], symmetric. For n of a few
+/// thousand at most: 64 MB at 4096.
+std::vector<float> all_products(const MatrixView& rows);
 
 }  // namespace winnow::prune

@@ -15,15 +15,17 @@
 //               tower, which the reference does not cover. The paper's equation; sign=minus turns it.
 //
 // The gain in det K by token i is w_i^2 * h_i, with h_i the squared length of what is left of the unit vector
-// f_i / |f_i| when its parts along all picked vectors are taken away. So a pick is one Gram-Schmidt step and
-// one product with all rows, in O(n_keep * d) memory; the reference's Cholesky rows are the same numbers
-// (times w_i) in O(n_keep * n). Deviations: where h_i <= 1e-5 nothing new is left (duplicates, more picks
+// f_i / |f_i| when its parts along all picked vectors are taken away. The
+// reference's Cholesky rows (without w_i), in double, for the tokens whose gain may be the largest alone
+// (pick_lazily): gains only fall. Deviations: where h_i <= 1e-5 nothing new is left (duplicates, more picks
 // than the features have dimensions, rows of zeros), and when that is so everywhere the rest is filled by
 // relevance: the reference goes on with NaN. Minimum and maximum are those of one image, not of a batch of
 // crops. The range that r is divided by has the same 1e-6 added: a factor common to all of K.
 
 #include <algorithm>
+#include <array>
 #include <cmath>
+#include <numeric>
 #include <vector>
 
 #include "winnow/prune/greedy.h"
@@ -34,7 +36,7 @@
 namespace winnow::prune {
 namespace {
 
-constexpr float kExhausted = 1e-5F;
+constexpr double kExhausted = 1e-5;
 
 bool minus_sign(const Params& params) {
   const std::string& sign = params.choice("sign");
@@ -73,22 +75,57 @@ std::vector<float> kernel_weights(const std::vector<float>& relevances, const Pa
   return weights;
 }
 
-/// What is left of `row` without its parts along the orthonormal directions [t, d], scaled to length 1.
-std::vector<float> new_direction(std::span<const float> row, const MatrixView& directions) {
-  std::vector<float> rest(row.begin(), row.end());
-  std::vector<float> along(static_cast<std::size_t>(directions.rows));
-  for (int pass = 0; pass < 2; ++pass) {  // the second takes away what rounding left in the first
-    inner_with(directions, rest, along);
-    for (int64_t t = 0; t < directions.rows; ++t) {
-      const std::span<const float> direction = directions.row(t);
-      const float part = along[static_cast<std::size_t>(t)];
-      for (std::size_t c = 0; c < rest.size(); ++c) rest[c] -= part * direction[c];
+/// Of the components that both have; in eight partial sums.
+double inner(const std::vector<double>& a, const std::vector<double>& b) {
+  constexpr std::size_t kLanes = 8;
+  const std::size_t n = std::min(a.size(), b.size());
+  std::array<double, kLanes> sums{};
+  std::size_t at = 0;
+  for (; at + kLanes <= n; at += kLanes) {
+    for (std::size_t i = 0; i < kLanes; ++i) sums[i] += a[at + i] * b[at + i];
+  }
+  for (std::size_t i = 0; at < n; ++i, ++at) sums[i] += a[at] * b[at];
+  return std::accumulate(sums.begin(), sums.end(), 0.0);
+}
+
+/// The Cholesky factor of the cosines between the picked tokens, and of every token's with them as far as it
+/// was asked for (Chen et al. 2018, arXiv 1709.05135, algorithm 1), in double.
+class Factor {
+ public:
+  explicit Factor(const MatrixView& unit)
+      : picked_(unit), rows_(static_cast<std::size_t>(unit.rows)), left_(rows_.size(), 1.0) {
+    for (int64_t i = 0; i < unit.rows; ++i) {
+      if (all_zero(unit.row(i))) left_[static_cast<std::size_t>(i)] = 0.0;
     }
   }
-  const float length = std::sqrt(dot(rest, rest));
-  for (float& value : rest) value = length > 0.0F ? value / length : 0.0F;
-  return rest;
-}
+
+  /// h: what of the token's length the picked ones do not explain. Never grows.
+  double left(int32_t token) {
+    const auto at = static_cast<std::size_t>(token);
+    std::vector<double>& row = rows_[at];
+    for (const float cosine : picked_.news(token)) {
+      const std::size_t t = row.size();
+      const double known = inner(row, rows_[static_cast<std::size_t>(picks_[t])]);
+      row.push_back((static_cast<double>(cosine) - known) / pivots_[t]);
+      left_[at] -= row.back() * row.back();
+    }
+    return left_[at];
+  }
+
+  /// The token must be up to date, with something left.
+  void take(int32_t token) {
+    pivots_.push_back(std::sqrt(left_[static_cast<std::size_t>(token)]));
+    picks_.push_back(token);
+    picked_.add(token);
+  }
+
+ private:
+  PickedRows picked_;
+  std::vector<std::vector<double>> rows_;  // [n][picks that the token was compared with]
+  std::vector<double> left_;
+  std::vector<int32_t> picks_;
+  std::vector<double> pivots_;
+};
 
 class CdPruner final : public Method {
  public:
@@ -106,25 +143,17 @@ class CdPruner final : public Method {
     const std::vector<float> weights = kernel_weights(relevances, params);
     const std::vector<float> units = unit_rows(signals.projected);
     const MatrixView unit{units.data(), signals.projected.rows, signals.projected.cols};
+    Factor factor(unit);
+    const auto gain = [&](int32_t token) {
+      const auto weight = static_cast<double>(weights[static_cast<std::size_t>(token)]);
+      const double left = factor.left(token);
+      return left > kExhausted ? static_cast<float>(weight * weight * left) : -1.0F;
+    };
+    std::vector<float> gains;
+    for (int32_t token = 0; token < signals.n(); ++token) gains.push_back(gain(token));
     Picks picks(signals.n());
-    std::vector<float> left;  // h
-    for (int64_t i = 0; i < unit.rows; ++i) left.push_back(all_zero(unit.row(i)) ? 0.0F : 1.0F);
-    std::vector<float> gains(left.size());
-    std::vector<float> along(left.size());
-    std::vector<float> directions;  // [picks so far, d]
-    while (picks.size() < n_keep) {
-      for (std::size_t i = 0; i < left.size(); ++i) {
-        gains[i] = left[i] > kExhausted ? weights[i] * weights[i] * left[i] : -1.0F;
-      }
-      const int32_t token = picks.best(gains);
-      if (gains[static_cast<std::size_t>(token)] < 0.0F) break;
-      const std::vector<float> direction =
-          new_direction(unit.row(token), {directions.data(), picks.size(), unit.cols});
-      picks.take(token);
-      directions.insert(directions.end(), direction.begin(), direction.end());
-      inner_with(unit, direction, along);
-      for (std::size_t i = 0; i < left.size(); ++i) left[i] -= along[i] * along[i];
-    }
+    pick_lazily(
+        picks, gains, n_keep, gain, [&](int32_t token) { factor.take(token); }, 0.0F);
     picks.fill(descending_order(relevances), n_keep);
     return picks.plan();
   }

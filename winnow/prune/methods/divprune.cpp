@@ -7,16 +7,16 @@
 // runs behind the paper's tables, the kept tokens are sorted (their authors, issue 8: sorting gives slightly
 // better scores). Deviations, only where the reference is undefined: a kept token is never picked again
 // (there, exact duplicates can be), and a row of zeros, whose cosine is NaN there, counts as a copy of
-// everything and goes first. Distances to the nearest kept token are carried along, so that a pick costs one
-// product with all rows.
+// everything and goes first. Distances to the nearest kept token only fall, so most are never brought up to
+// date (pick_lazily).
 
 #include <algorithm>
+#include <limits>
 #include <vector>
 
 #include "winnow/prune/greedy.h"
 #include "winnow/prune/method.h"
 #include "winnow/prune/ops.h"
-#include "winnow/prune/similarity.h"
 
 namespace winnow::prune {
 namespace {
@@ -28,12 +28,6 @@ std::vector<float> far_away(const MatrixView& unit) {
   return distance;
 }
 
-void bring_nearer(std::vector<float>& distance, const std::vector<float>& cosines) {
-  for (std::size_t j = 0; j < distance.size(); ++j) {
-    distance[j] = std::min(distance[j], std::max(0.0F, 1.0F - cosines[j]));
-  }
-}
-
 class DivPrune final : public Method {
  public:
   const MethodInfo& info() const override { return info_; }
@@ -43,18 +37,24 @@ class DivPrune final : public Method {
     const std::vector<float> units = unit_rows(signals.projected);
     const MatrixView unit{units.data(), signals.projected.rows, signals.projected.cols};
     Picks picks(signals.n());
-    std::vector<float> cosines = max_cosine_to_others(signals.projected);
+    const std::vector<float> largest = max_cosine_to_others(signals.projected);
     std::vector<float> distance = far_away(unit);
-    bring_nearer(distance, cosines);
-    int32_t token = picks.best(distance);
+    for (std::size_t j = 0; j < distance.size(); ++j)
+      distance[j] = std::min(distance[j], std::max(0.0F, 1.0F - largest[j]));
+    const int32_t first = picks.best(distance);
+
     distance = far_away(unit);
-    while (true) {
-      picks.take(token);
-      if (picks.size() == n_keep) return picks.plan();
-      inner_with(unit, unit.row(token), cosines);
-      bring_nearer(distance, cosines);
-      token = picks.best(distance);
-    }
+    std::vector<float> scores = distance;
+    scores[static_cast<std::size_t>(first)] = std::numeric_limits<float>::infinity();
+    PickedRows picked(unit);
+    const auto refresh = [&](int32_t token) {
+      float& nearest = distance[static_cast<std::size_t>(token)];
+      for (const float cosine : picked.news(token))
+        nearest = std::min(nearest, std::max(0.0F, 1.0F - cosine));
+      return nearest;
+    };
+    pick_lazily(picks, scores, n_keep, refresh, [&](int32_t token) { picked.add(token); });
+    return picks.plan();
   }
 
  private:

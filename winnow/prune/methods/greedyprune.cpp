@@ -37,16 +37,18 @@ class GreedyPrune final : public Method {
     const std::vector<int32_t> order = descending_order(importance_of(signals, params.choice("importance")));
 
     Picks picks(signals.n());
-    std::vector<char> suppressed(order.size(), 0);
-    std::vector<float> cosines(order.size());
+    std::vector<float> picked;  // [picks, d]
+    std::vector<float> cosines;
     for (const int32_t token : order) {
       if (picks.size() == n_keep) break;
-      if (suppressed[static_cast<std::size_t>(token)] != 0) continue;
+      const std::span<const float> row = unit.row(token);
+      cosines.resize(static_cast<std::size_t>(picks.size()));
+      inner_with({picked.data(), picks.size(), unit.cols}, row, cosines);
+      const bool suppressed = std::any_of(cosines.begin(), cosines.end(),
+                                          [&](float cosine) { return std::min(cosine, 1.0F) > tau; });
+      if (suppressed) continue;
       picks.take(token);
-      inner_with(unit, unit.row(token), cosines);
-      for (std::size_t j = 0; j < cosines.size(); ++j) {
-        if (std::min(cosines[j], 1.0F) > tau) suppressed[j] = 1;
-      }
+      picked.insert(picked.end(), row.begin(), row.end());
     }
     picks.fill(order, n_keep);
     return picks.plan();

@@ -9,13 +9,13 @@
 // its range is divided by as it is (there, 1e-6 is added). Positions are kept, as there.
 
 #include <algorithm>
+#include <limits>
 #include <vector>
 
 #include "winnow/prune/greedy.h"
 #include "winnow/prune/importance.h"
 #include "winnow/prune/method.h"
 #include "winnow/prune/ops.h"
-#include "winnow/prune/similarity.h"
 
 namespace winnow::prune {
 namespace {
@@ -37,21 +37,20 @@ class Mmr final : public Method {
     std::vector<float> importance = importance_of(signals, params.choice("importance"));
     min_max_normalise(importance);
 
-    Picks picks(signals.n());
-    int32_t token = picks.best(importance);
-    std::vector<float> scores(importance.size());
-    std::vector<float> cosines(importance.size());
     std::vector<float> nearest(importance.size(), -2.0F);  // below every cosine
-    while (true) {
-      picks.take(token);
-      if (picks.size() == n_keep) return picks.plan();
-      inner_with(unit, unit.row(token), cosines);
-      for (std::size_t j = 0; j < scores.size(); ++j) {
-        nearest[j] = std::max(nearest[j], cosines[j]);
-        scores[j] = lambda * importance[j] - (1.0F - lambda) * nearest[j];
-      }
-      token = picks.best(scores);
-    }
+    const auto score = [&](std::size_t j) { return lambda * importance[j] - (1.0F - lambda) * nearest[j]; };
+    std::vector<float> scores;
+    for (std::size_t j = 0; j < importance.size(); ++j) scores.push_back(score(j));
+    Picks picks(signals.n());
+    scores[static_cast<std::size_t>(picks.best(importance))] = std::numeric_limits<float>::infinity();
+    PickedRows picked(unit);
+    const auto refresh = [&](int32_t token) {
+      const auto j = static_cast<std::size_t>(token);
+      for (const float cosine : picked.news(token)) nearest[j] = std::max(nearest[j], cosine);
+      return score(j);
+    };
+    pick_lazily(picks, scores, n_keep, refresh, [&](int32_t token) { picked.add(token); });
+    return picks.plan();
   }
 
  private:

@@ -15,7 +15,6 @@
 #include <algorithm>
 #include <cfloat>
 #include <cmath>
-#include <queue>
 #include <vector>
 
 #include "winnow/prune/greedy.h"
@@ -35,9 +34,11 @@ class Cosines {
  public:
   explicit Cosines(const MatrixView& features)
       : units_(unit_rows(features)), unit_{units_.data(), features.rows, features.cols} {
-    const bool all = n() <= kMaxMatrix;
-    values_.resize(static_cast<std::size_t>((all ? n() : kBlock) * n()));
-    if (all) inner_block(unit_, unit_, values_);
+    if (n() <= kMaxMatrix) {
+      values_ = all_products(unit_);
+    } else {
+      values_.resize(static_cast<std::size_t>(kBlock * n()));
+    }
   }
 
   int64_t n() const { return unit_.rows; }
@@ -64,42 +65,25 @@ float gain(std::span<const float> cosines, const std::vector<float>& cover) {
   return static_cast<float>(sum);
 }
 
-/// A candidate's score as of when `n_picked` tokens were picked: an upper bound of its score since then.
-struct Bound {
-  float score;
-  int32_t token;
-  int32_t n_picked;
-  /// Largest score on top of a heap, among equals the lower token.
-  bool operator<(const Bound& other) const {
-    return score != other.score ? score < other.score : token > other.token;
-  }
-};
-
 /// Picks by score(gain, token), which must not fall when the gain rises.
 template <class Score>
 Picks cover_greedily(Cosines& cosines, int32_t n_keep, const Score& score) {
   const int64_t n = cosines.n();
   std::vector<float> cover(static_cast<std::size_t>(n), 0.0F);
-  std::priority_queue<Bound> queue;
+  std::vector<float> scores;
   for (int64_t first = 0; first < n; first += kBlock) {
     const MatrixView rows = cosines.rows(first, std::min(kBlock, n - first));
-    for (int64_t r = 0; r < rows.rows; ++r) {
-      const auto token = static_cast<int32_t>(first + r);
-      queue.push({score(gain(rows.row(r), cover), token), token, 0});
-    }
+    for (int64_t r = 0; r < rows.rows; ++r)
+      scores.push_back(score(gain(rows.row(r), cover), static_cast<int32_t>(first + r)));
   }
   Picks picks(static_cast<int32_t>(n));
-  while (picks.size() < n_keep) {
-    const Bound top = queue.top();
-    queue.pop();
-    const std::span<const float> row = cosines.rows(top.token, 1).row(0);
-    if (top.n_picked < picks.size()) {
-      queue.push({score(gain(row, cover), top.token), top.token, picks.size()});
-      continue;
-    }
-    picks.take(top.token);
-    for (std::size_t i = 0; i < cover.size(); ++i) cover[i] = std::max(cover[i], row[i]);
-  }
+  pick_lazily(
+      picks, scores, n_keep,
+      [&](int32_t token) { return score(gain(cosines.rows(token, 1).row(0), cover), token); },
+      [&](int32_t token) {
+        const std::span<const float> row = cosines.rows(token, 1).row(0);
+        for (std::size_t i = 0; i < cover.size(); ++i) cover[i] = std::max(cover[i], row[i]);
+      });
   return picks;
 }
 
