@@ -35,20 +35,23 @@ test: setup-train
 	$(call compile,release)
 	@echo "== release: tests"
 	@$(CTEST) --test-dir build/release
-	$(MAKE) minimal
 	$(MAKE) asan
-	@echo "== all tests passed (release, minimal, asan)"
+	@echo "== all tests passed (release; core and asan with sanitizers)"
 
-# base, prune and its C API: no ggml, no image library.
+# base, prune and its C API alone: no ggml, no image library.
 minimal: setup
 	@mkdir -p build
 	$(call compile,minimal)
 	@echo "== minimal: tests"
 	@$(CTEST) --test-dir build/minimal
 
-# Every test under the address and undefined-behaviour sanitizers.
+# Every test under the address and undefined-behaviour sanitizers: those of base, prune and the C API in a build that
+# has nothing else, the others in a whole one.
 asan: setup
 	@mkdir -p build
+	$(call compile,core)
+	@echo "== core: tests"
+	@$(CTEST) --test-dir build/core -LE 'lint|install'
 	$(call compile,asan)
 	@echo "== asan: tests"
 	@$(CTEST) --test-dir build/asan -LE 'lint|install'
