@@ -3,12 +3,15 @@
 
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <filesystem>
 
 #include "tests/support/engine_models.h"
 #include "tests/support/libllama_logits.h"
 #include "tests/support/scene_run.h"
 #include "winnow/engine/decoder/llama.h"
+#include "winnow/engine/generate.h"
+#include "winnow/prune/cascade.h"
 #include "winnow/scenes/render.h"
 
 namespace winnow {
@@ -105,6 +108,36 @@ TEST_F(BuiltinModelTest, LibllamaHasTheSameLogitsForOurImageEmbeddings) {
   const auto theirs = testing::libllama_logits(path("text"), embeddings, GGML_TYPE_F16, true);
   ASSERT_EQ(ours.size(), theirs.size());
   EXPECT_LE(testing::worst_error(ours, theirs), 1e-2);
+}
+
+/// With its defaults, or with the parameter that its error names where the file lacks a signal.
+TEST_F(BuiltinModelTest, EveryMethodAnswers) {
+  const auto items = scenes::draw_benchmark("gqa", scenes::Split::Test, 78, 1);
+  const engine::Image picture{scenes::kSide, scenes::kSide, scenes::render(items[0].scenes[0])};
+  const auto form = engine::choose_template("", model_->text_file(), model_->tokenizer());
+  const auto prompt = engine::make_turn(form, items[0].question.text, 1, true, model_->tokenizer());
+  engine::Session session(model_, testing::threads(2));
+  for (const prune::Method* method : prune::methods()) {
+    const prune::MethodInfo& info = method->info();
+    SCOPED_TRACE(info.name);
+    const std::string use = testing::can_run(*model_, info.name) ? info.name : info.name + ":block=feature";
+    const bool counts_itself = info.keeps_all || info.name == "window_merge";
+    engine::PruneOptions options;
+    options.steps = prune::parse_steps(use, counts_itself ? "" : "30%", prune::BudgetMode::Exact, -1,
+                                       model_->llama().n_layer);
+    session.clear();
+    const testing::Turn turn = testing::run_turn(session, prompt, {picture}, options, 2);
+    EXPECT_EQ(turn.prefill.n_visual_before, 144);
+    EXPECT_EQ(turn.tokens.size(), 2U);
+    for (const float logit : turn.step_logits.back()) ASSERT_TRUE(std::isfinite(logit));
+    if (info.keeps_all) {
+      EXPECT_EQ(turn.prefill.n_visual_after, 144);
+    } else if (!counts_itself && turn.prefill.schedule.size() == 1) {
+      EXPECT_EQ(turn.prefill.n_visual_after, 43);
+    } else {
+      EXPECT_LT(turn.prefill.n_visual_average, 144.0);
+    }
+  }
 }
 
 TEST_F(BuiltinModelTest, WeightsAreSmallEnoughToShip) {
