@@ -14,7 +14,6 @@
 
 #include "tests/prune/random_signals.h"
 #include "winnow/base/error.h"
-#include "winnow/prune/inner_columns.h"
 #include "winnow/prune/ops.h"
 #include "winnow/prune/similarity.h"
 
@@ -204,39 +203,6 @@ void time_pair_strips(benchmark::State& state) {
   });
 }
 
-/// A greedy choice of a quarter of the rows, each as far as possible from those before.
-template <class Column>
-void pick_apart(int64_t n, Column column) {
-  std::vector<float> distance(static_cast<std::size_t>(n), 2.0F);
-  std::size_t pick = 0;
-  for (int64_t round = 0; round < n / 4; ++round) {
-    const std::span<const float> cosines = column(static_cast<int64_t>(pick), distance);
-    for (std::size_t j = 0; j < distance.size(); ++j) distance[j] = std::min(distance[j], 1.0F - cosines[j]);
-    distance[pick] = -std::numeric_limits<float>::infinity();
-    pick = static_cast<std::size_t>(std::max_element(distance.begin(), distance.end()) - distance.begin());
-  }
-  benchmark::DoNotOptimize(pick);
-}
-
-void time_greedy(benchmark::State& state, bool by_blocks) {
-  const int64_t n = state.range(0);
-  const std::vector<float> units = unit_rows(features(n).view());
-  const MatrixView rows{units.data(), n, kWidth};
-  std::vector<float> out(static_cast<std::size_t>(n));
-  const int64_t n_pick = n / 4;
-  time_pairs(state, static_cast<double>(n_pick * n), [&] {
-    if (by_blocks) {
-      InnerColumns columns(rows);
-      pick_apart(n, [&](int64_t i, std::span<const float> likely) { return columns.column(i, likely); });
-    } else {
-      pick_apart(n, [&](int64_t i, std::span<const float>) {
-        inner_with(rows, rows.row(i), out);
-        return std::span<const float>(out);
-      });
-    }
-  });
-}
-
 void register_all() {
   using benchmark::RegisterBenchmark;
   std::vector<std::string> uses{"balanced:redundancy=mean", "balanced:redundancy=max"};
@@ -254,9 +220,7 @@ void register_all() {
       RegisterBenchmark("arithmetic/all_finite", time_all_finite),
       RegisterBenchmark("arithmetic/inner_with", time_inner_with),
       RegisterBenchmark("arithmetic/inner_block", time_product, inner_block),
-      RegisterBenchmark("arithmetic/pair_strips", time_pair_strips),
-      RegisterBenchmark("arithmetic/greedy_one_by_one", time_greedy, false),
-      RegisterBenchmark("arithmetic/greedy_by_blocks", time_greedy, true)};
+      RegisterBenchmark("arithmetic/pair_strips", time_pair_strips)};
 #ifdef WINNOW_HAVE_OPENBLAS
   below.push_back(RegisterBenchmark("arithmetic/openblas_sgemm", time_product, openblas_product));
 #endif

@@ -206,10 +206,8 @@ void Prefill::run_layers(int32_t first, int32_t last, StepSignals* signals, bool
     const auto rows = run_chunk(start, std::min(batch, n() - start), first, last, all_logits, signals);
     out.insert(out.end(), rows.begin(), rows.end());
   }
-  for (int32_t il = first; il < last; ++il) {
-    cache.layer(il).next_id += id_span;
-    origins_.push_back(sequence_.origin);
-  }
+  for (int32_t il = first; il < last; ++il) cache.layer(il).next_id += id_span;
+  segments_.push_back({last, sequence_.origin});
   token_layers_ += static_cast<double>(last - first) * sequence_.n_visual();
   (last == llama_.n_layer ? result_.logits : sequence_.hidden) = std::move(out);
 }
@@ -344,8 +342,10 @@ void Prefill::trim_caches() {
   const int32_t first = layers.front() - 1;
   const int32_t last = layers.back();
   const std::set<int32_t> left(sequence_.origin.begin(), sequence_.origin.end());
+  auto segment = segments_.begin();
   for (int32_t il = std::max(first, 0); il < last; ++il) {
-    const std::vector<int32_t>& origin = origins_[static_cast<std::size_t>(il)];
+    while (segment->end_layer <= il) ++segment;
+    const std::vector<int32_t>& origin = segment->origin;
     const int32_t n_past = session_.cache_.layer(il).n - static_cast<int32_t>(std::ssize(origin));
     std::vector<int32_t> rows(static_cast<std::size_t>(n_past));
     std::iota(rows.begin(), rows.end(), 0);

@@ -19,6 +19,12 @@ class Prefill {
   PrefillResult run(bool all_logits);
 
  private:
+  /// Layers that ran on the same tokens, up to end_layer.
+  struct Segment {
+    int32_t end_layer;
+    std::vector<int32_t> origin;  ///< Sequence::origin of these tokens
+  };
+
   void assemble(const Prompt& prompt, const std::vector<const EncodedImage*>& images);
   void number(Sequence& s) const;
   void check_steps() const;
@@ -47,10 +53,10 @@ class Prefill {
   const PruneOptions& prune_;
   int32_t reserve_;
   Sequence sequence_;
-  std::vector<prune::Grid> grids_;             ///< [n_image]
-  std::vector<prune::Step> steps_;             ///< as they are run
-  std::vector<std::vector<int32_t>> origins_;  ///< [layer] Sequence::origin of the tokens it has cached
-  double token_layers_ = 0.0;                  ///< sum over the layers of their visual tokens
+  std::vector<prune::Grid> grids_;  ///< [n_image]
+  std::vector<prune::Step> steps_;  ///< as they are run
+  std::vector<Segment> segments_;   ///< in the order in which they were run
+  double token_layers_ = 0.0;       ///< sum over the layers of their visual tokens
   Stopwatch watch_;
   PrefillResult result_;
 };

@@ -46,4 +46,14 @@ const Benchmark& find_benchmark(std::string_view name) {
        fmt::join(names, ", "));
 }
 
+int32_t Benchmark::max_new_tokens(Convention convention) const {
+  const TokenLimits& limits = info().max_new_tokens;
+  switch (convention) {
+    case Convention::Llava: return limits.llava;
+    case Convention::Lmms: return limits.lmms;
+    case Convention::Vlmeval: break;
+  }
+  return limits.vlmeval;
+}
+
 }  // namespace winnow::eval

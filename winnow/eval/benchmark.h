@@ -81,12 +81,20 @@ struct Metric {
   int64_t n = 0;  ///< questions behind it; groups where groups are counted
 };
 
+/// Of an answer, at most, by convention.
+struct TokenLimits {
+  int32_t llava = 0;
+  int32_t lmms = 0;
+  int32_t vlmeval = 2048;  ///< the same in every benchmark
+};
+
 struct BenchmarkInfo {
   std::string name;     ///< one string everywhere: command line, records, reports
   std::string summary;  ///< one line
   std::string paper;    ///< authors, year, arXiv id
   std::vector<std::string>
       splits{};  ///< that LoadOptions may name; the first is the default unless docs say so
+  TokenLimits max_new_tokens{};
 };
 
 class Benchmark {
@@ -101,7 +109,7 @@ class Benchmark {
   /// The user's turn, with "<image>" where the pictures stand.
   virtual std::string prompt(const Item& item, Convention convention) const = 0;
   /// Of the answer, at most; decoding is greedy in all conventions.
-  virtual int32_t max_new_tokens(Convention convention) const = 0;
+  int32_t max_new_tokens(Convention convention) const;
   virtual Score score(const Item& item, std::string_view answer, Convention convention) const = 0;
   /// The number that papers print comes first. Throws InvalidArgument without rows, or for groups that are
   /// not whole (MME).

@@ -43,18 +43,11 @@ int32_t most_isolated(int32_t n, const DistancesFrom& distances) {
 }
 
 DistancesFrom cosine_distances(const MatrixView& rows) {
-  constexpr int64_t kMostStored = 4096;  // tokens, 64 MB
   auto units = std::make_shared<const std::vector<float>>(unit_rows(rows));
-  const MatrixView unit{units->data(), rows.rows, rows.cols};
-  auto stored = std::make_shared<const std::vector<float>>(rows.rows <= kMostStored ? all_products(unit)
-                                                                                    : std::vector<float>());
-  return [units, unit, stored](int32_t from, std::span<float> to_each) {
-    if (stored->empty()) {
-      inner_with(unit, unit.row(from), to_each);
-    } else {
-      std::copy_n(stored->begin() + from * unit.rows, to_each.size(), to_each.begin());
-    }
-    for (float& value : to_each) value = 1.0F - value;
+  auto products = std::make_shared<Products>(MatrixView{units->data(), rows.rows, rows.cols});
+  return [units, products](int32_t from, std::span<float> to_each) {
+    const MatrixView cosines = products->rows(from);
+    for (std::size_t j = 0; j < to_each.size(); ++j) to_each[j] = 1.0F - cosines.data[j];
     to_each[static_cast<std::size_t>(from)] = 0.0F;
   };
 }

@@ -7,27 +7,16 @@
 #include "winnow/prune/similarity.h"
 
 namespace winnow::prune {
-namespace {
-
-std::vector<float> gathered(const MatrixView& rows, std::span<const int32_t> which) {
-  std::vector<float> out;
-  out.reserve(which.size() * static_cast<std::size_t>(rows.cols));
-  for (const int32_t row : which) out.insert(out.end(), rows.row(row).begin(), rows.row(row).end());
-  return out;
-}
-
-}  // namespace
-
 Nearest nearest_rows(const MatrixView& rows, std::span<const int32_t> from, std::span<const int32_t> to) {
   constexpr std::size_t kBlock = 256;
   WINNOW_ASSERT(!to.empty());
-  const std::vector<float> targets = gathered(rows, to);
+  const std::vector<float> targets = gathered_rows(rows, to);
   const MatrixView right{targets.data(), std::ssize(to), rows.cols};
   Nearest nearest;
   std::vector<float> products;
   for (std::size_t first = 0; first < from.size(); first += kBlock) {
     const auto some = from.subspan(first, std::min(kBlock, from.size() - first));
-    const std::vector<float> sources = gathered(rows, some);
+    const std::vector<float> sources = gathered_rows(rows, some);
     products.resize(some.size() * to.size());
     inner_block({sources.data(), std::ssize(some), rows.cols}, right, products);
     for (std::size_t i = 0; i < some.size(); ++i) {

@@ -22,10 +22,7 @@ std::vector<std::vector<int32_t>> neighbours_of(std::span<const int32_t> tokens,
   std::vector<float> cosines;
   for (std::size_t first = 0; first < tokens.size(); first += kBlock) {
     const auto some = tokens.subspan(first, std::min(kBlock, tokens.size() - first));
-    std::vector<float> keys;
-    for (const int32_t token : some) {
-      keys.insert(keys.end(), unit_keys.row(token).begin(), unit_keys.row(token).end());
-    }
+    const std::vector<float> keys = gathered_rows(unit_keys, some);
     cosines.resize(some.size() * n);
     inner_block({keys.data(), std::ssize(some), unit_keys.cols}, unit_keys, cosines);
     for (std::size_t i = 0; i < some.size(); ++i) {

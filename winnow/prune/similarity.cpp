@@ -200,26 +200,49 @@ void for_each_pair_strip(const MatrixView& rows,
   }
 }
 
-std::vector<float> all_products(const MatrixView& rows) {
+Products::Products(const MatrixView& rows)
+    : rows_(rows), values_(static_cast<std::size_t>((all() ? n() : kMostAtOnce) * n())) {
+  if (all()) make_all();
+}
+
+bool Products::all() const {
+  constexpr int64_t kMostKept = 4096;
+  return n() <= kMostKept;
+}
+
+MatrixView Products::rows(int64_t first, int64_t count) {
+  WINNOW_ASSERT(first >= 0 && count >= 1 && count <= kMostAtOnce && first + count <= n());
+  if (all()) return {values_.data() + first * n(), count, n()};
+  inner_block({rows_.row(first).data(), count, rows_.cols}, rows_,
+              std::span(values_).first(static_cast<std::size_t>(count * n())));
+  return {values_.data(), count, n()};
+}
+
+void Products::make_all() {
   constexpr int64_t kTile = 32;  // of the transposition
-  const int64_t n = rows.rows;
-  std::vector<float> all(static_cast<std::size_t>(n * n));
-  for_each_pair_strip(rows, [&](int64_t first, const MatrixView& products) {
+  const int64_t n = rows_.rows;
+  for_each_pair_strip(rows_, [&](int64_t first, const MatrixView& products) {
     for (int64_t i = 0; i < products.rows; ++i) {
       const std::span<const float> right = products.row(i).subspan(static_cast<std::size_t>(i));
-      std::copy(right.begin(), right.end(), all.begin() + (first + i) * (n + 1));
+      std::copy(right.begin(), right.end(), values_.begin() + (first + i) * (n + 1));
     }
     for (int64_t top = 0; top < products.rows; top += kTile) {
       for (int64_t left = top; left < products.cols; left += kTile) {
         for (int64_t j = left; j < std::min(left + kTile, products.cols); ++j) {
-          float* column = all.data() + (first + j) * n + first;
+          float* column = values_.data() + (first + j) * n + first;
           for (int64_t i = top; i < std::min({top + kTile, products.rows, j}); ++i)
             column[i] = products(i, j);
         }
       }
     }
   });
-  return all;
+}
+
+std::vector<float> gathered_rows(const MatrixView& rows, std::span<const int32_t> which) {
+  std::vector<float> out;
+  out.reserve(which.size() * static_cast<std::size_t>(rows.cols));
+  for (const int32_t row : which) out.insert(out.end(), rows.row(row).begin(), rows.row(row).end());
+  return out;
 }
 
 }  // namespace winnow::prune

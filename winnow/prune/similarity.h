@@ -32,8 +32,28 @@ void inner_block(const MatrixView& a, const MatrixView& b, std::span<float> out)
 void for_each_pair_strip(const MatrixView& rows,
                          const std::function<void(int64_t first, const MatrixView& products)>& visit);
 
-/// All inner products of rows [n, d] with each other, each pair once: [n * n], symmetric. For n of a few
-/// thousand at most: 64 MB at 4096.
-std::vector<float> all_products(const MatrixView& rows);
+/// Rows of the matrix of all inner products of rows [n, d] with each other. Up to 4096 rows all of it is made
+/// at once, each pair once, and kept (64 MB); beyond that its rows are made when they are asked for.
+class Products {
+ public:
+  static constexpr int64_t kMostAtOnce = 32;  ///< rows to ask for at once
+
+  /// The values must outlive this object.
+  explicit Products(const MatrixView& rows);
+
+  int64_t n() const { return rows_.rows; }
+  /// [count, n] from row `first` on, count <= kMostAtOnce. Valid until the next call.
+  MatrixView rows(int64_t first, int64_t count = 1);
+
+ private:
+  bool all() const;
+  void make_all();
+
+  MatrixView rows_;
+  std::vector<float> values_;
+};
+
+/// The rows `which` of rows [n, d], side by side: [which.size(), d].
+std::vector<float> gathered_rows(const MatrixView& rows, std::span<const int32_t> which);
 
 }  // namespace winnow::prune

@@ -67,15 +67,6 @@ class ChartQa final : public Benchmark {
     return with_images(item.images.size(), convention, item.question + std::string(suffix));
   }
 
-  int32_t max_new_tokens(Convention convention) const override {
-    switch (convention) {
-      case Convention::Llava: return 128;
-      case Convention::Lmms: return 16;
-      case Convention::Vlmeval: break;
-    }
-    return 2048;
-  }
-
   Score score(const Item& item, std::string_view answer, Convention) const override {
     Score score;
     score.extracted = strip(answer);
@@ -109,7 +100,8 @@ class ChartQa final : public Benchmark {
   BenchmarkInfo info_{.name = "chartqa",
                       .summary = "questions about charts, numbers within 5 %",
                       .paper = "Masry et al. 2022, arXiv 2203.10244",
-                      .splits = {"human", "augmented"}};
+                      .splits = {"human", "augmented"},
+                      .max_new_tokens = {.llava = 128, .lmms = 16}};
 };
 
 }  // namespace

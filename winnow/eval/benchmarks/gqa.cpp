@@ -69,15 +69,6 @@ class Gqa final : public Benchmark {
     return with_images(item.images.size(), convention, item.question + std::string(kShortAnswer));
   }
 
-  int32_t max_new_tokens(Convention convention) const override {
-    switch (convention) {
-      case Convention::Llava: return 128;
-      case Convention::Lmms: return 16;
-      case Convention::Vlmeval: break;
-    }
-    return 2048;
-  }
-
   Score score(const Item& item, std::string_view answer, Convention convention) const override {
     Score score;
     score.extracted = compared(strip(answer), convention);
@@ -134,7 +125,8 @@ class Gqa final : public Benchmark {
 
   BenchmarkInfo info_{.name = "gqa",
                       .summary = "attributes, relations and places in one word, testdev_balanced",
-                      .paper = "Hudson and Manning 2019, arXiv 1902.09506"};
+                      .paper = "Hudson and Manning 2019, arXiv 1902.09506",
+                      .max_new_tokens = {.llava = 128, .lmms = 16}};
 };
 
 }  // namespace

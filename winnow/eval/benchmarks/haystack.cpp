@@ -130,15 +130,6 @@ class Haystack final : public Benchmark {
     return with_images(item.images.size(), convention, item.question + std::string(suffix));
   }
 
-  int32_t max_new_tokens(Convention convention) const override {
-    switch (convention) {
-      case Convention::Llava: return 512;
-      case Convention::Lmms: return 128;
-      case Convention::Vlmeval: break;
-    }
-    return 2048;
-  }
-
   Score score(const Item& item, std::string_view answer, Convention convention) const override {
     Score score;
     switch (convention) {
@@ -181,7 +172,8 @@ class Haystack final : public Benchmark {
   BenchmarkInfo info_{.name = "haystack",
                       .summary = "a yes/no question about the one picture of several that holds an anchor",
                       .paper = "Wu et al. 2024, arXiv 2407.13766",
-                      .splits = {"1", "2", "3", "5", "10"}};
+                      .splits = {"1", "2", "3", "5", "10"},
+                      .max_new_tokens = {.llava = 512, .lmms = 128}};
 };
 
 }  // namespace

@@ -89,6 +89,7 @@ class MmBench final : public Benchmark {
     info_.summary = chinese ? "mmbench in Chinese" : "multiple choice over twenty abilities, options rotated";
     info_.paper = "Liu et al. 2023, arXiv 2307.06281";
     info_.splits = {"circular", "vanilla"};
+    info_.max_new_tokens = {.llava = 1024, .lmms = chinese ? 256 : 1024};
   }
   const BenchmarkInfo& info() const override { return info_; }
 
@@ -115,15 +116,6 @@ class MmBench final : public Benchmark {
   std::string prompt(const Item& item, Convention convention) const override {
     return with_images(item.images.size(), convention,
                        convention == Convention::Lmms ? lmms_text(item) : plain_text(item, convention));
-  }
-
-  int32_t max_new_tokens(Convention convention) const override {
-    switch (convention) {
-      case Convention::Llava: return 1024;
-      case Convention::Lmms: return chinese_ ? 256 : 1024;
-      case Convention::Vlmeval: break;
-    }
-    return 2048;
   }
 
   Score score(const Item& item, std::string_view answer, Convention convention) const override {

@@ -139,15 +139,6 @@ class Mme final : public Benchmark {
     return with_images(item.images.size(), convention, question.append(kShortAnswer));
   }
 
-  int32_t max_new_tokens(Convention convention) const override {
-    switch (convention) {
-      case Convention::Llava: return 128;
-      case Convention::Lmms: return 16;
-      case Convention::Vlmeval: break;
-    }
-    return 2048;
-  }
-
   Score score(const Item& item, std::string_view answer, Convention convention) const override {
     Score score;
     switch (convention) {
@@ -217,7 +208,8 @@ class Mme final : public Benchmark {
 
   BenchmarkInfo info_{.name = "mme",
                       .summary = "two yes/no questions per picture in fourteen subtasks, scored in points",
-                      .paper = "Fu et al. 2023, arXiv 2306.13394"};
+                      .paper = "Fu et al. 2023, arXiv 2306.13394",
+                      .max_new_tokens = {.llava = 128, .lmms = 16}};
 };
 
 }  // namespace

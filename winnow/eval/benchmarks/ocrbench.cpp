@@ -88,10 +88,6 @@ class OcrBench final : public Benchmark {
     return with_images(item.images.size(), convention, item.question);
   }
 
-  int32_t max_new_tokens(Convention convention) const override {
-    return convention == Convention::Vlmeval ? 2048 : 128;
-  }
-
   Score score(const Item& item, std::string_view answer, Convention convention) const override {
     const bool formula = convention == Convention::Vlmeval || item.subcategory.empty()
                              ? item.category == kFormulas
@@ -138,7 +134,8 @@ class OcrBench final : public Benchmark {
 
   BenchmarkInfo info_{.name = "ocrbench",
                       .summary = "text, handwriting, documents, forms and formulas; points out of 1000",
-                      .paper = "Liu et al. 2024, arXiv 2305.07895"};
+                      .paper = "Liu et al. 2024, arXiv 2305.07895",
+                      .max_new_tokens = {.llava = 128, .lmms = 128}};
 };
 
 }  // namespace

@@ -159,10 +159,6 @@ class Pope final : public Benchmark {
     return with_images(item.images.size(), convention, std::string(question).append(suffix));
   }
 
-  int32_t max_new_tokens(Convention convention) const override {
-    return convention == Convention::Vlmeval ? 2048 : 128;
-  }
-
   Score score(const Item& item, std::string_view answer, Convention convention) const override {
     Score score;
     switch (convention) {
@@ -206,7 +202,8 @@ class Pope final : public Benchmark {
       .name = "pope",
       .summary = "is an object in the picture (yes/no), with random, popular, adversarial absent ones",
       .paper = "Li et al. 2023, arXiv 2305.10355",
-      .splits = {"random", "popular", "adversarial"}};
+      .splits = {"random", "popular", "adversarial"},
+      .max_new_tokens = {.llava = 128, .lmms = 128}};
 };
 
 }  // namespace

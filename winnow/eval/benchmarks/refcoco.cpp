@@ -145,15 +145,6 @@ class RefCoco final : public Benchmark {
     return with_images(item.images.size(), convention, item.question);
   }
 
-  int32_t max_new_tokens(Convention convention) const override {
-    switch (convention) {
-      case Convention::Llava: return 128;
-      case Convention::Lmms: return 1024;
-      case Convention::Vlmeval: break;
-    }
-    return 2048;
-  }
-
   Score score(const Item& item, std::string_view answer, Convention convention) const override {
     auto box = convention == Convention::Vlmeval ? parse_box_vlmeval(answer) : parse_box_lmms(answer);
     if (box && convention == Convention::Vlmeval)
@@ -215,7 +206,8 @@ class RefCoco final : public Benchmark {
       .summary = "the box of the thing that a phrase names (RefCOCO, RefCOCO+, RefCOCOg)",
       .paper = "Yu et al. 2016, arXiv 1608.00272",
       .splits = {"refcoco_val", "refcoco_test", "refcoco_testA", "refcoco_testB", "refcoco+_val",
-                 "refcoco+_testA", "refcoco+_testB", "refcocog_val", "refcocog_test"}};
+                 "refcoco+_testA", "refcoco+_testB", "refcocog_val", "refcocog_test"},
+      .max_new_tokens = {.llava = 128, .lmms = 1024}};
 };
 
 }  // namespace

@@ -65,15 +65,6 @@ class ScienceQa final : public Benchmark {
     return with_images(item.images.size(), convention, text.append(kLetterAnswer));
   }
 
-  int32_t max_new_tokens(Convention convention) const override {
-    switch (convention) {
-      case Convention::Llava: return 1024;
-      case Convention::Lmms: return 16;
-      case Convention::Vlmeval: break;
-    }
-    return 2048;
-  }
-
   Score score(const Item& item, std::string_view answer, Convention convention) const override {
     const std::string_view text = strip(answer);
     Score score;
@@ -133,7 +124,8 @@ class ScienceQa final : public Benchmark {
   BenchmarkInfo info_{.name = "scienceqa",
                       .summary = "multiple choice on school science, the questions with a picture",
                       .paper = "Lu et al. 2022, arXiv 2209.09513",
-                      .splits = {"test", "val", "train", "minitest", "minival", "minitrain"}};
+                      .splits = {"test", "val", "train", "minitest", "minival", "minitrain"},
+                      .max_new_tokens = {.llava = 1024, .lmms = 16}};
 };
 
 }  // namespace

@@ -65,15 +65,6 @@ class SeedBench final : public Benchmark {
     return with_images(item.images.size(), convention, text.append(kLetterAnswer));
   }
 
-  int32_t max_new_tokens(Convention convention) const override {
-    switch (convention) {
-      case Convention::Llava: return 128;
-      case Convention::Lmms: return 1024;
-      case Convention::Vlmeval: break;
-    }
-    return 2048;
-  }
-
   Score score(const Item& item, std::string_view answer, Convention convention) const override {
     const std::string_view text = strip(answer);
     Score score;
@@ -133,7 +124,8 @@ class SeedBench final : public Benchmark {
 
   BenchmarkInfo info_{.name = "seedbench",
                       .summary = "multiple choice in nine abilities, the questions about pictures",
-                      .paper = "Li et al. 2023, arXiv 2307.16125"};
+                      .paper = "Li et al. 2023, arXiv 2307.16125",
+                      .max_new_tokens = {.llava = 128, .lmms = 1024}};
 };
 
 }  // namespace

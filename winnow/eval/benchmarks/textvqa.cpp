@@ -50,6 +50,7 @@ class TextVqa final : public Benchmark {
     info_.summary =
         with_ocr ? "textvqa with an OCR system's words in the prompt" : "reading in pictures, ten annotators";
     info_.paper = "Singh et al. 2019, arXiv 1904.08920";
+    info_.max_new_tokens = {.llava = 128, .lmms = 1024};
   }
   const BenchmarkInfo& info() const override { return info_; }
 
@@ -85,15 +86,6 @@ class TextVqa final : public Benchmark {
     std::string text = convention == Convention::Lmms ? capitalize(item.question) : item.question;
     if (with_ocr_) text += "\nReference OCR token: " + item.hint;
     return with_images(item.images.size(), convention, text.append(kShortAnswer));
-  }
-
-  int32_t max_new_tokens(Convention convention) const override {
-    switch (convention) {
-      case Convention::Llava: return 128;
-      case Convention::Lmms: return 1024;
-      case Convention::Vlmeval: break;
-    }
-    return 2048;
   }
 
   Score score(const Item& item, std::string_view answer, Convention convention) const override {

@@ -59,15 +59,6 @@ class VizWiz final : public Benchmark {
     return with_images(item.images.size(), convention, text.append(kUnanswerable).append(kShortAnswer));
   }
 
-  int32_t max_new_tokens(Convention convention) const override {
-    switch (convention) {
-      case Convention::Llava: return 128;
-      case Convention::Lmms: return 1024;
-      case Convention::Vlmeval: break;
-    }
-    return 2048;
-  }
-
   Score score(const Item& item, std::string_view answer, Convention convention) const override {
     return soft_scored(item, strip(answer),
                        convention == Convention::Vlmeval ? AnswerRules::Vlmeval : AnswerRules::EvalAi);
@@ -89,7 +80,8 @@ class VizWiz final : public Benchmark {
   BenchmarkInfo info_{
       .name = "vizwiz",
       .summary = "photographs of blind people, some questions unanswerable, ten annotators (val)",
-      .paper = "Gurari et al. 2018, arXiv 1802.08218"};
+      .paper = "Gurari et al. 2018, arXiv 1802.08218",
+      .max_new_tokens = {.llava = 128, .lmms = 1024}};
 };
 
 }  // namespace

@@ -53,15 +53,6 @@ class VqaV2 final : public Benchmark {
     return with_images(item.images.size(), convention, item.question + std::string(kShortAnswer));
   }
 
-  int32_t max_new_tokens(Convention convention) const override {
-    switch (convention) {
-      case Convention::Llava: return 128;
-      case Convention::Lmms: return 16;
-      case Convention::Vlmeval: break;
-    }
-    return 2048;
-  }
-
   Score score(const Item& item, std::string_view answer, Convention convention) const override {
     const std::string_view text = strip(answer);
     switch (convention) {
@@ -128,7 +119,8 @@ class VqaV2 final : public Benchmark {
 
   BenchmarkInfo info_{.name = "vqav2",
                       .summary = "open questions about COCO pictures, ten annotators (val2014)",
-                      .paper = "Goyal et al. 2017, arXiv 1612.00837"};
+                      .paper = "Goyal et al. 2017, arXiv 1612.00837",
+                      .max_new_tokens = {.llava = 128, .lmms = 16}};
 };
 
 }  // namespace

@@ -26,36 +26,6 @@
 namespace winnow::prune {
 namespace {
 
-constexpr int64_t kMaxMatrix = 4096;  // tokens up to which all pairs are kept (64 MiB)
-constexpr int64_t kBlock = 32;
-
-/// Rows of the matrix of cosines between all tokens.
-class Cosines {
- public:
-  explicit Cosines(const MatrixView& features)
-      : units_(unit_rows(features)), unit_{units_.data(), features.rows, features.cols} {
-    if (n() <= kMaxMatrix) {
-      values_ = all_products(unit_);
-    } else {
-      values_.resize(static_cast<std::size_t>(kBlock * n()));
-    }
-  }
-
-  int64_t n() const { return unit_.rows; }
-  /// Rows first to first + count - 1, count <= kBlock. Valid until the next call.
-  MatrixView rows(int64_t first, int64_t count) {
-    if (n() <= kMaxMatrix) return {values_.data() + first * n(), count, n()};
-    const MatrixView some{unit_.row(first).data(), count, unit_.cols};
-    inner_block(some, unit_, std::span(values_).first(static_cast<std::size_t>(count * n())));
-    return {values_.data(), count, n()};
-  }
-
- private:
-  std::vector<float> units_;
-  MatrixView unit_;
-  std::vector<float> values_;
-};
-
 /// What a token with these cosines to the others adds to the cover. In double: there may be many terms.
 float gain(std::span<const float> cosines, const std::vector<float>& cover) {
   double sum = 0.0;
@@ -67,21 +37,21 @@ float gain(std::span<const float> cosines, const std::vector<float>& cover) {
 
 /// Picks by score(gain, token), which must not fall when the gain rises.
 template <class Score>
-Picks cover_greedily(Cosines& cosines, int32_t n_keep, const Score& score) {
+Picks cover_greedily(Products& cosines, int32_t n_keep, const Score& score) {
   const int64_t n = cosines.n();
   std::vector<float> cover(static_cast<std::size_t>(n), 0.0F);
   std::vector<float> scores;
-  for (int64_t first = 0; first < n; first += kBlock) {
-    const MatrixView rows = cosines.rows(first, std::min(kBlock, n - first));
+  for (int64_t first = 0; first < n; first += Products::kMostAtOnce) {
+    const MatrixView rows = cosines.rows(first, std::min(Products::kMostAtOnce, n - first));
     for (int64_t r = 0; r < rows.rows; ++r)
       scores.push_back(score(gain(rows.row(r), cover), static_cast<int32_t>(first + r)));
   }
   Picks picks(static_cast<int32_t>(n));
   pick_lazily(
       picks, scores, n_keep,
-      [&](int32_t token) { return score(gain(cosines.rows(token, 1).row(0), cover), token); },
+      [&](int32_t token) { return score(gain(cosines.rows(token).row(0), cover), token); },
       [&](int32_t token) {
-        const std::span<const float> row = cosines.rows(token, 1).row(0);
+        const std::span<const float> row = cosines.rows(token).row(0);
         for (std::size_t i = 0; i < cover.size(); ++i) cover[i] = std::max(cover[i], row[i]);
       });
   return picks;
@@ -100,7 +70,8 @@ class Scope final : public Method {
   Plan select(const Signals& signals, int32_t n_keep, const Params& params, Rng&) const override {
     const bool multiply = params.choice("combine") == "multiply";
     const std::vector<float> saliency = powered_attention(signals, params);
-    Cosines cosines(signals.tower);
+    const std::vector<float> units = unit_rows(signals.tower);
+    Products cosines({units.data(), signals.tower.rows, signals.tower.cols});
     const auto score = [&](float value, int32_t token) {
       const float weight = saliency[static_cast<std::size_t>(token)];
       return multiply ? value * weight : value + weight;

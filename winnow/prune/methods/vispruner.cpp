@@ -35,20 +35,10 @@ class Neighbours {
  public:
   explicit Neighbours(const MatrixView& unit) : unit_(unit), near_(static_cast<std::size_t>(unit.rows)) {
     const std::vector<Side> nobody(near_.size(), Side::A);
-    if (unit.rows <= kMostStored) {
-      const std::vector<float> cosines = all_products(unit);
-      const MatrixView rows{cosines.data(), unit.rows, unit.rows};
-      for (int64_t r = 0; r < unit.rows; ++r) remember(r, rows.row(r), nobody);
-      return;
-    }
-    constexpr int64_t kBlock = 32;
-    std::vector<float> cosines;
-    for (int64_t first = 0; first < unit.rows; first += kBlock) {
-      const MatrixView block{unit.row(first).data(), std::min(kBlock, unit.rows - first), unit.cols};
-      cosines.resize(static_cast<std::size_t>(block.rows * unit.rows));
-      inner_block(block, unit, cosines);
-      const MatrixView rows{cosines.data(), block.rows, unit.rows};
-      for (int64_t r = 0; r < block.rows; ++r) remember(first + r, rows.row(r), nobody);
+    Products cosines(unit);
+    for (int64_t first = 0; first < unit.rows; first += Products::kMostAtOnce) {
+      const MatrixView rows = cosines.rows(first, std::min(Products::kMostAtOnce, unit.rows - first));
+      for (int64_t r = 0; r < rows.rows; ++r) remember(first + r, rows.row(r), nobody);
     }
   }
 
@@ -69,8 +59,7 @@ class Neighbours {
   }
 
  private:
-  static constexpr int64_t kMostStored = 4096;  // rows of which all products are held at once, 64 MB
-  using Near = std::pair<float, std::size_t>;   // cosine, row
+  using Near = std::pair<float, std::size_t>;  // cosine, row
 
   /// Keeps the nearest rows that are not dropped.
   void remember(int64_t row, std::span<const float> cosines, const std::vector<Side>& side) {
