@@ -246,6 +246,20 @@ TEST(InnerTest, ShapesThatDoNotFitAreRefused) {
   EXPECT_THROW(inner_with({values.data(), 4, 3}, Floats(3), out, std::span(out).first(3)), Error);
 }
 
+TEST(InnerTest, DoublesOfEveryLengthAreExactForWholeNumbers) {
+  for (std::size_t n = 0; n < 70; ++n) {
+    std::vector<double> a(n), b(n);
+    double expected = 0.0;
+    for (std::size_t k = 0; k < n; ++k) {
+      a[k] = static_cast<double>(k) - 20.0;
+      b[k] = 3.0 - static_cast<double>(k % 7);
+      expected += a[k] * b[k];
+    }
+    with_all_instructions([&] { EXPECT_EQ(inner_double(a, b), expected) << n; });
+  }
+  EXPECT_THROW(inner_double(std::vector<double>(3), std::vector<double>(4)), Error);
+}
+
 TEST(KernelsTest, AllFiniteFindsABadValueAtEveryPlace) {
   constexpr float kInfinity = std::numeric_limits<float>::infinity();
   with_all_instructions([&] {

@@ -137,6 +137,30 @@ void inner_eight(const EightRows& rows, const float* vector, int64_t d, float* p
   inner_rows<Beside::FourMore>(rows.data(), vector, d, products, products + 4);
 }
 
+/// Sixteen sums hide the latency of the multiply-add with any vector up to eight wide.
+double inner_double(const double* HWY_RESTRICT a, const double* HWY_RESTRICT b, std::size_t n) {
+  const hn::CappedTag<double, kDoubleSums / 4> d;
+  const std::size_t lanes = hn::Lanes(d);
+  HWY_ALIGN std::array<double, kDoubleSums> sums{};
+  const std::size_t whole = n / kDoubleSums * kDoubleSums;
+  // Each round serves four vectors; narrow ones need several rounds over their part of the sums.
+  for (std::size_t part = 0; part < kDoubleSums; part += 4 * lanes) {
+    auto s0 = hn::Zero(d), s1 = s0, s2 = s0, s3 = s0;
+    for (std::size_t at = part; at < whole; at += kDoubleSums) {
+      s0 = hn::MulAdd(hn::LoadU(d, a + at), hn::LoadU(d, b + at), s0);
+      s1 = hn::MulAdd(hn::LoadU(d, a + at + lanes), hn::LoadU(d, b + at + lanes), s1);
+      s2 = hn::MulAdd(hn::LoadU(d, a + at + 2 * lanes), hn::LoadU(d, b + at + 2 * lanes), s2);
+      s3 = hn::MulAdd(hn::LoadU(d, a + at + 3 * lanes), hn::LoadU(d, b + at + 3 * lanes), s3);
+    }
+    hn::StoreU(s0, d, &sums[part]);
+    hn::StoreU(s1, d, &sums[part + lanes]);
+    hn::StoreU(s2, d, &sums[part + 2 * lanes]);
+    hn::StoreU(s3, d, &sums[part + 3 * lanes]);
+  }
+  for (std::size_t k = whole; k < n; ++k) sums[k - whole] += a[k] * b[k];
+  return add_halves(sums);
+}
+
 /// NaN and infinity have the largest exponent: without the sign their bits are no smaller than infinity's.
 /// Four quarters are read side by side, which the memory serves faster than one.
 bool all_finite(const float* values, std::size_t n) {
@@ -165,6 +189,7 @@ const Kernels& table() {
                              inner_four,
                              inner_four_with_squares,
                              inner_eight,
+                             inner_double,
                              all_finite};
   return table;
 }

@@ -15,6 +15,16 @@ inline constexpr int64_t kPartialSums = 4;  ///< of a product in a chunk
 inline constexpr int64_t kRightRows = 4;    ///< rows of a right panel
 inline constexpr int64_t kMostLeftRows = 48;
 
+inline constexpr std::size_t kDoubleSums = 16;
+
+/// The partial sums of inner_double: halves are added until one is left.
+inline double add_halves(std::array<double, kDoubleSums>& sums) {
+  for (std::size_t half = kDoubleSums / 2; half > 0; half /= 2) {
+    for (std::size_t i = 0; i < half; ++i) sums[i] += sums[i + half];
+  }
+  return sums[0];
+}
+
 using FourRows = std::array<const float*, 4>;
 using EightRows = std::array<const float*, 8>;
 
@@ -36,6 +46,9 @@ struct Kernels {
 
   /// inner_four of twice as many rows: faster where they are in a cache.
   void (*inner_eight)(const EightRows& rows, const float* vector, int64_t d, float* products);
+
+  /// a . b, both of length n.
+  double (*inner_double)(const double* a, const double* b, std::size_t n);
 
   /// True when no value is NaN or infinite.
   bool (*all_finite)(const float* values, std::size_t n);

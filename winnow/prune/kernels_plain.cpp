@@ -56,6 +56,12 @@ void inner_eight(const EightRows& rows, const float* vector, int64_t d, float* p
   for (std::size_t i = 0; i < rows.size(); ++i) products[i] = inner(rows[i], vector, d);
 }
 
+double inner_double(const double* a, const double* b, std::size_t n) {
+  std::array<double, kDoubleSums> sums{};
+  for (std::size_t k = 0; k < n; ++k) sums[k % kDoubleSums] += a[k] * b[k];
+  return add_halves(sums);
+}
+
 bool all_finite(const float* values, std::size_t n) {
   uint32_t bad = 0;
   for (std::size_t i = 0; i < n; ++i) {
@@ -69,7 +75,7 @@ bool all_finite(const float* values, std::size_t n) {
 
 const Kernels& plain_kernels() {
   static const Kernels table{kLeft,       multiply_panels, inner_four, inner_four_with_squares,
-                             inner_eight, all_finite};
+                             inner_eight, inner_double,    all_finite};
   return table;
 }
 

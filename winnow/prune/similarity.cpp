@@ -174,6 +174,11 @@ void inner_with(const MatrixView& rows, std::span<const float> vector, std::span
   }
 }
 
+double inner_double(std::span<const double> a, std::span<const double> b) {
+  WINNOW_ASSERT(a.size() == b.size());
+  return kernels().inner_double(a.data(), b.data(), a.size());
+}
+
 void inner_block(const MatrixView& a, const MatrixView& b, std::span<float> out) {
   WINNOW_ASSERT(a.cols == b.cols);
   WINNOW_ASSERT(out.size() == static_cast<std::size_t>(a.rows * b.rows));

@@ -26,6 +26,10 @@ void inner_with(const MatrixView& rows, std::span<const float> vector, std::span
 /// out[i * b.rows + j] = a[i] . b[j]; a [m, d], b [n, d], out [m, n]
 void inner_block(const MatrixView& a, const MatrixView& b, std::span<float> out);
 
+/// a . b in double, in sixteen partial sums (component k goes to sum k mod 16) by fused multiply-add where
+/// the machine has it.
+double inner_double(std::span<const double> a, std::span<const double> b);
+
 /// All pairs of rows [n, d], each once, in strips of at most 512 rows: calls visit(first, products) with
 /// products [n_strip, n - first], products(i, j) = rows[first + i] . rows[first + j] for j >= i and 0 for
 /// j < i. The products live until visit returns. O(512 n) memory.

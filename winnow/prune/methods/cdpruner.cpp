@@ -23,9 +23,8 @@
 // crops. The range that r is divided by has the same 1e-6 added: a factor common to all of K.
 
 #include <algorithm>
-#include <array>
 #include <cmath>
-#include <numeric>
+#include <span>
 #include <vector>
 
 #include "winnow/prune/greedy.h"
@@ -75,19 +74,6 @@ std::vector<float> kernel_weights(const std::vector<float>& relevances, const Pa
   return weights;
 }
 
-/// Of the components that both have; in eight partial sums.
-double inner(const std::vector<double>& a, const std::vector<double>& b) {
-  constexpr std::size_t kLanes = 8;
-  const std::size_t n = std::min(a.size(), b.size());
-  std::array<double, kLanes> sums{};
-  std::size_t at = 0;
-  for (; at + kLanes <= n; at += kLanes) {
-    for (std::size_t i = 0; i < kLanes; ++i) sums[i] += a[at + i] * b[at + i];
-  }
-  for (std::size_t i = 0; at < n; ++i, ++at) sums[i] += a[at] * b[at];
-  return std::accumulate(sums.begin(), sums.end(), 0.0);
-}
-
 /// The Cholesky factor of the cosines between the picked tokens, and of every token's with them as far as it
 /// was asked for (Chen et al. 2018, arXiv 1709.05135, algorithm 1), in double.
 class Factor {
@@ -105,8 +91,8 @@ class Factor {
     std::vector<double>& row = rows_[at];
     for (const float cosine : picked_.news(token)) {
       const std::size_t t = row.size();
-      const double known = inner(row, rows_[static_cast<std::size_t>(picks_[t])]);
-      row.push_back((static_cast<double>(cosine) - known) / pivots_[t]);
+      const std::span<const double> pick(factor_.data() + t * (t + 1) / 2 - t, t);
+      row.push_back((static_cast<double>(cosine) - inner_double(row, pick)) / pivots_[t]);
       left_[at] -= row.back() * row.back();
     }
     return left_[at];
@@ -115,7 +101,8 @@ class Factor {
   /// The token must be up to date, with something left.
   void take(int32_t token) {
     pivots_.push_back(std::sqrt(left_[static_cast<std::size_t>(token)]));
-    picks_.push_back(token);
+    const std::vector<double>& row = rows_[static_cast<std::size_t>(token)];
+    factor_.insert(factor_.end(), row.begin(), row.end());
     picked_.add(token);
   }
 
@@ -123,8 +110,8 @@ class Factor {
   PickedRows picked_;
   std::vector<std::vector<double>> rows_;  // [n][picks that the token was compared with]
   std::vector<double> left_;
-  std::vector<int32_t> picks_;
-  std::vector<double> pivots_;
+  std::vector<double> factor_;  // rows of the picks below the diagonal, one behind the other: row t has t
+  std::vector<double> pivots_;  // the diagonal
 };
 
 class CdPruner final : public Method {
