@@ -178,9 +178,10 @@ TEST_F(TrainerTest, BadOptionsAreErrors) {
   EXPECT_NE(with([](auto& o) { o.device = "tpu"; }).find("'tpu'"), std::string::npos);
   EXPECT_NE(with([](auto& o) { o.precision = "f8"; }).find("'f8'"), std::string::npos);
   EXPECT_NE(with([](auto& o) { o.skip_to = "end"; }).find("'end'"), std::string::npos);
-  EXPECT_NE(with([](auto& o) { o.prune = "fastv"; }).find("fastv"), std::string::npos);
+  EXPECT_NE(with([](auto& o) { o.prune = {"fastv"}; }).find("fastv"), std::string::npos);
   EXPECT_NE(with([](auto& o) { o.keep = {1.5}; }).find("1.5"), std::string::npos);
-  EXPECT_NE(with([](auto& o) { o.start_text = "x.gguf"; }).find("both files"), std::string::npos);
+  EXPECT_NE(with([](auto& o) { o.start_text = "x.gguf"; }).find("needs the mmproj"), std::string::npos);
+  EXPECT_NE(with([](auto& o) { o.shift = -1; }).find("shift, got -1, expected 0 to 1024"), std::string::npos);
   EXPECT_NE(with([](auto& o) { o.out_dir = "/proc/nothing/here"; }).find("/proc/nothing/here"),
             std::string::npos);
 }
@@ -194,11 +195,17 @@ TEST_F(TrainerTest, VariantsAndPruningTrain) {
   }
   for (const char* method : {"random", "fastervlm", "pooling:window=2x2"}) {
     TrainOptions o = options(std::string("prune_") + method[0]);
-    o.prune = method;
+    o.prune = {method};
     o.keep = {0.25};
     o.scale = 0.2;
     EXPECT_TRUE(Trainer(o).run()) << method;
   }
+  TrainOptions mixed = options("mixed");
+  mixed.prune = {"random", "pooling"};
+  mixed.keep = {1.0, 0.25};
+  mixed.shift = 200;
+  mixed.scale = 0.2;
+  EXPECT_TRUE(Trainer(mixed).run());
 }
 
 TEST_F(TrainerTest, AnExportedModelIsAStart) {
@@ -217,6 +224,13 @@ TEST_F(TrainerTest, AnExportedModelIsAStart) {
   EXPECT_TRUE(torch::equal(first.parameters().at("blk.1.ffn_up.weight"),
                            second.parameters().at("blk.1.ffn_up.weight")));
   EXPECT_EQ(second.state().stage, 3);
+
+  next = options("tower_only");
+  next.start_mmproj = files.mmproj;
+  const Trainer afresh(next);
+  EXPECT_TRUE(torch::equal(first.parameters().at("mm.0.weight"), afresh.parameters().at("mm.0.weight")));
+  EXPECT_FALSE(torch::equal(first.parameters().at("blk.1.ffn_up.weight"),
+                            afresh.parameters().at("blk.1.ffn_up.weight")));
 
   next = options("merged");  // its projector has another shape
   next.start_text = files.text;

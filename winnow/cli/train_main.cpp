@@ -35,9 +35,14 @@ void add_options(CLI::App& app, Arguments& a) {
       ->capture_default_str();
   app.add_option("--variant", a.variant, "How the projector makes tokens fewer: none, merge, pool")
       ->capture_default_str();
-  app.add_option("--prune", a.train.prune, "Drop visual tokens while training, by METHOD[:param=value,...]");
+  app.add_option("--prune", a.train.prune,
+                 "Drop or merge visual tokens while training, by METHOD[:param=value,...]; given more than "
+                 "once, each step draws one");
   app.add_option("--keep", a.train.keep, "Shares of them that stay (0..1); each step draws one")
       ->delimiter(',');
+  app.add_option("--shift", a.train.shift,
+                 "Leave up to so many positions free before a picture; each prompt draws how many")
+      ->capture_default_str();
   app.add_option("--seed", a.train.seed, "Of weights and data")->capture_default_str();
   app.add_option("--workers", a.train.workers, "Model replicas, one thread each (0: one for each processor)")
       ->check(CLI::Range(0, 256))
@@ -47,7 +52,8 @@ void add_options(CLI::App& app, Arguments& a) {
       ->capture_default_str();
   app.add_option("--scale", a.train.scale, "Of the number of steps")->capture_default_str();
   app.add_option("--start-text", a.train.start_text, "Begin with this model's weights (text GGUF)");
-  app.add_option("--start-mmproj", a.train.start_mmproj, "Begin with this model's weights (mmproj GGUF)");
+  app.add_option("--start-mmproj", a.train.start_mmproj,
+                 "Begin with this model's weights (mmproj GGUF); alone: the decoder starts afresh");
   app.add_option("--skip-to", a.train.skip_to, "Begin with this stage: tower, text, decoder, all");
   app.add_option("--name", a.name, "Begins the finished files' names")->capture_default_str();
   app.add_flag("-q,--quiet", a.quiet, "No progress on stderr");

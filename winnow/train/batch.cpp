@@ -139,6 +139,7 @@ struct Sample {
   };
   std::vector<Turn> turns;
   bool with_system = false;
+  int64_t shift = 0;  ///< positions left free behind the begin-of-sequence token
 };
 
 /// Collects the flat rows of a batch.
@@ -210,6 +211,7 @@ class Packer {
     const int64_t start = rows.n();
     int64_t position = 0;
     prefix_text({vocabulary_.bos()}, start, position);
+    position += sample.shift;
     if (sample.with_system) prefix_text(system_, start, position);
     prefix_text(user_, start, position);
     if (!sample.description.empty()) {
@@ -337,6 +339,8 @@ QuestionBatch BatchMaker::questions(const BatchRequest& request, std::span<const
     Rng rng(0);
     sample.scenes = draw_scenes(request, s, rng);
     sample.with_system = !request.plain && rng.uniform() < kOtherFormShare;
+    if (request.shift > 0)
+      sample.shift = static_cast<int64_t>(rng.below(static_cast<uint64_t>(request.shift) + 1));
     if (request.described) sample.description = vocabulary_.tokenize(scenes::describe(sample.scenes[0], rng));
     ask_all(sample, request, vocabulary_, rng);
     packer.add(sample);

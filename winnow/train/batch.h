@@ -59,6 +59,7 @@ struct BatchRequest {
   int32_t n_pictures = 1;    ///< in each sample; more than one: needle questions
   bool described = false;    ///< a description in words stands where the picture would
   bool late = false;         ///< more of the kinds that are learned last
+  int32_t shift = 0;         ///< each prompt draws how many positions, up to so many, stay free before it
   bool plain = false;        ///< no suffixes and other forms of the prompt (validation)
 };
 

@@ -6,6 +6,7 @@
 #include <array>
 #include <cstring>
 #include <filesystem>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -159,12 +160,17 @@ ModelFiles write_model(const ModelShape& shape, const Parameters& parameters, Fi
 }
 
 bool read_model(const ModelFiles& files, const ModelShape& shape, Parameters& parameters) {
-  const engine::GgufFile text(files.text);
+  std::optional<engine::GgufFile> text;
+  if (!files.text.empty()) text.emplace(files.text);
   const engine::GgufFile mmproj(files.mmproj);
   const bool same_merge = mmproj.integer_or("clip.vision.spatial_merge_size", 1, 64, 1) == shape.merge;
   for (const ParameterSpec& spec : parameter_specs(shape)) {
     if (!stored(spec, shape) || (spec.part == Part::Projector && !same_merge)) continue;
-    read_tensor(in_mmproj(spec) ? mmproj : text, spec, shape, parameters.at(spec.name));
+    if (in_mmproj(spec)) {
+      read_tensor(mmproj, spec, shape, parameters.at(spec.name));
+    } else if (text) {
+      read_tensor(*text, spec, shape, parameters.at(spec.name));
+    }
   }
   return same_merge;
 }

@@ -21,8 +21,9 @@ ModelFiles write_model(const ModelShape& shape, const Parameters& parameters, Fi
                        const std::string& name, const std::string& dir);
 
 /// Reads weights back into `parameters`, for training that starts from a model: every weight that the files
-/// hold; the others keep what they have. A projector that merges other numbers of patches has another shape
-/// and is left out: false. Throws Error for missing tensors and other shapes.
+/// hold; the others keep what they have, those of the decoder too when `files.text` is empty. A projector
+/// that merges other numbers of patches has another shape and is left out: false. Throws Error for missing
+/// tensors and other shapes.
 bool read_model(const ModelFiles& files, const ModelShape& shape, Parameters& parameters);
 
 }  // namespace winnow::train

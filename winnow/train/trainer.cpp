@@ -24,6 +24,7 @@ constexpr const char* kWhere = "train";
 constexpr double kDenseShare = 0.15;  // of the labels' loss while the whole model is trained
 constexpr int64_t kReportEvery = 20;
 constexpr double kNearCoordinate = 0.021;     // one bin of 0.02
+constexpr int32_t kMostShift = 1024;          // of the 2,048 positions
 constexpr int32_t kValidationQuestions = 48;  // for each picture
 
 double now_s() {
@@ -57,6 +58,7 @@ std::string settings_of(const TrainOptions& o, const ModelShape& s, int32_t work
                       {"skip_to", o.skip_to}, {"tower_embd", s.tower_embd},
                       {"bf16", bf16}};
   if (!o.prune.empty()) j.update({{"prune", o.prune}, {"keep", o.keep}});
+  if (o.shift > 0) j["shift"] = o.shift;
   return j.dump();
 }
 
@@ -122,20 +124,22 @@ Trainer::Trainer(const TrainOptions& options)
 }
 
 void Trainer::check_options() {
-  if (!options_.prune.empty()) {
-    prune_ = prune::parse_method(options_.prune);
-    check_trainable(*prune_);
+  for (const std::string& method : options_.prune) {
+    prune_.push_back(prune::parse_method(method));
+    check_trainable(prune_.back());
     WINNOW_CHECK(options_.variant == Variant::None, InvalidArgument, kWhere,
                  "pruning while training, got it with the variant '{}', expected 'none'",
                  variant_name(options_.variant));
   }
+  WINNOW_CHECK(options_.shift >= 0 && options_.shift <= kMostShift, InvalidArgument, kWhere,
+               "shift, got {}, expected 0 to {}", options_.shift, kMostShift);
   WINNOW_CHECK(!options_.keep.empty(), InvalidArgument, kWhere, "keep, got no share, expected at least one");
   for (const double share : options_.keep)
     WINNOW_CHECK(share > 0.0 && share <= 1.0, InvalidArgument, kWhere,
                  "keep, got {}, expected above 0, at most 1", share);
-  WINNOW_CHECK(options_.start_text.empty() == options_.start_mmproj.empty(), InvalidArgument, kWhere,
-               "a start needs both files, got text '{}' and mmproj '{}'", options_.start_text,
-               options_.start_mmproj);
+  WINNOW_CHECK(options_.start_text.empty() || !options_.start_mmproj.empty(), InvalidArgument, kWhere,
+               "a start from the text model '{}' needs the mmproj that it was trained with, got none",
+               options_.start_text);
 }
 
 std::string Trainer::file_in_folder(const char* name) const {
@@ -174,14 +178,14 @@ void Trainer::go_on() {
   }
   drop_later_curve_rows();
   log(LogLevel::Info, "going on with stage {} at step {}{}", state_.stage, state_.step,
-      options_.start_text.empty() ? "" : "; the start files are not read again");
+      options_.start_mmproj.empty() ? "" : "; the start files are not read again");
 }
 
 void Trainer::begin() {
   bf16_ = use_bf16(options_.precision, device_);
   state_.settings = settings_of(options_, shape_, workers_->n(), bf16_);
   state_.parameters = initial_parameters(shape_, options_.seed, vocabulary_.coordinates());
-  if (!options_.start_text.empty() &&
+  if (!options_.start_mmproj.empty() &&
       !read_model({options_.start_text, options_.start_mmproj}, shape_, state_.parameters))
     log(LogLevel::Info, "{} merges other numbers of patches: the projector starts afresh",
         options_.start_mmproj);
@@ -244,6 +248,7 @@ BatchRequest Trainer::request_for(const Stage& stage, int32_t worker) const {
   request.n_questions = recipe_.n_questions;
   request.described = stage.task == Stage::Task::Descriptions;
   request.late = stage.late;
+  request.shift = options_.shift;
   const int64_t every = stage.needle_every;
   if (every > 0 && state_.step % every == every - 1) {
     request.n_pictures = static_cast<int32_t>(2 + state_.step / every % 3);
@@ -264,7 +269,12 @@ void Trainer::to_device(QuestionBatch& b) const {
   for (Tensor* t : {&b.ids, &b.order, &b.wanted, &b.targets, &b.soft}) *t = t->to(device_);
 }
 
-/// The same for every worker of a step.
+/// The same for every worker of a step, as the share is.
+const prune::MethodUse& Trainer::method_of_step() const {
+  constexpr uint64_t kStream = 1ULL << 32U;  // keep_share() draws from the stream of the step itself
+  return prune_[Rng(options_.seed, kStream + static_cast<uint64_t>(state_.step)).below(prune_.size())];
+}
+
 double Trainer::keep_share() const {
   return options_.keep[Rng(options_.seed, static_cast<uint64_t>(state_.step)).below(options_.keep.size())];
 }
@@ -284,13 +294,13 @@ Tensor Trainer::questions_loss(const Stage& stage, const Model& model, const Bat
   {
     const torch::AutoGradMode grad(moves_tower);
     tower = model.tower(pictures.patches, pictures.n_pictures,
-                        prune_ ? Model::TowerExtra::ClsAttention : Model::TowerExtra::None);
+                        !prune_.empty() ? Model::TowerExtra::ClsAttention : Model::TowerExtra::None);
   }
   Tensor visual = model.project(tower.features, pictures.n_pictures);
   std::vector<prune::Plan> plans;
-  if (prune_) {
-    plans =
-        select_tokens(*prune_, keep_share(), shape_, tower, visual, Rng(options_.seed, request.first).next());
+  if (!prune_.empty()) {
+    plans = select_tokens(method_of_step(), keep_share(), shape_, tower, visual,
+                          Rng(options_.seed, request.first).next());
     visual = apply_plans(visual, plans, shape_.n_visual());
   }
   QuestionBatch batch = maker_->questions(request, plans);

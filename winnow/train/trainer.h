@@ -23,14 +23,16 @@ struct TrainOptions {
   std::string out_dir;
   std::string recipe = "default";
   Variant variant = Variant::None;
-  std::string prune;  ///< a method of the registry that drops visual tokens while training; empty: none
+  std::vector<std::string> prune;  ///< methods of the registry that drop visual tokens while training, one
+                                   ///< drawn for each step; empty: none
   std::vector<double> keep = {1.0, 0.5, 0.25, 1.0 / 9.0};  ///< shares that stay, one drawn for each step
+  int32_t shift = 0;  ///< up to so many positions are left free before a picture; a sample draws how many
   uint64_t seed = 1;
   int32_t workers = 0;             ///< 0: one for each processor; on a GPU always one
   std::string device = "auto";     ///< auto, cpu, cuda
   std::string precision = "auto";  ///< of products: f32, bf16; auto: whichever a short trial finds faster
   double scale = 1.0;              ///< of every stage's steps
-  std::string start_text, start_mmproj;  ///< begin with this model's weights; both or none
+  std::string start_text, start_mmproj;  ///< begin with these weights; what no file gives starts afresh
   std::string skip_to;                   ///< begin with this stage
   std::function<bool()> interrupted = [] { return false; };  ///< asked after each step
 };
@@ -78,6 +80,7 @@ class Trainer {
   torch::Tensor descriptions_loss(const Model& model, const BatchRequest& request) const;
   torch::Tensor questions_loss(const Stage& stage, const Model& model, const BatchRequest& request) const;
   double keep_share() const;
+  const prune::MethodUse& method_of_step() const;
   torch::Tensor near(const torch::Tensor& answered, const torch::Tensor& truth) const;
   void log_step(const Stage& stage, const StepReport& report, double seconds);
   void log_validation(const Stage& stage, const Validation& validation);
@@ -96,7 +99,7 @@ class Trainer {
   Recipe recipe_;
   ModelShape shape_;
   Vocabulary vocabulary_;
-  std::optional<prune::MethodUse> prune_;
+  std::vector<prune::MethodUse> prune_;
   std::unique_ptr<BatchMaker> maker_;
   std::unique_ptr<Workers> workers_;
   std::unique_ptr<Optimizer> optimizer_;
