@@ -32,7 +32,7 @@ using testing::Tally;
 constexpr const char* kWhere = "bench.scenes_accuracy";
 
 struct Arguments {
-  std::string text, mmproj, json;
+  std::string text, mmproj, json, type = "stored";
   int32_t n = 1000;
   int32_t n_threads = 0;
   uint64_t seed = 1;
@@ -57,6 +57,8 @@ void add_options(CLI::App& app, Arguments& a) {
   app.add_option("--bench", a.benchmarks, "Benchmarks, with commas between, or all")
       ->delimiter(',')
       ->allow_extra_args(false);
+  app.add_option("--type", a.type, "Of the matrices of tower and decoder: stored, or a type such as q8_0")
+      ->capture_default_str();
   app.add_option("--threads", a.n_threads, "Questions answered at once (0: one for each processor)")
       ->check(CLI::Range(0, 256));
   app.add_flag("--blind", a.blind, "Also without pictures");
@@ -222,6 +224,8 @@ void run(const Arguments& a) {
                "{}: cannot be written", a.json);
   engine::ModelOptions options;
   options.text_path = a.text;
+  options.text_type = a.type;
+  options.tower_type = a.type;
   options.mmproj_path = a.mmproj;
   options.device = "cpu";
   const auto model = engine::Model::load(options);

@@ -91,8 +91,11 @@ void ModelArguments::add_to(CLI::App& command) {
       ->check(CLI::Range(1, 1 << 20));
   command.add_option("--kv-type", kv_type, "KV cache: f32, f16, bf16, q8_0")->capture_default_str();
   command.add_option("--flash-attn", flash, "Fused attention: auto, on, off")->capture_default_str();
-  command.add_option("--tower-type", tower_type, "Tower matrices: auto, stored, or a type such as q8_0")
+  command
+      .add_option("--text-type", text_type,
+                  "Decoder matrices: auto (q8_0 in the built-in model, else stored), stored, or a type")
       ->capture_default_str();
+  command.add_option("--tower-type", tower_type, "Tower matrices: the same")->capture_default_str();
   command
       .add_option("--tower-blocks", tower_blocks,
                   "Read the features after this many blocks (default: from the file)")
@@ -106,14 +109,18 @@ engine::ModelOptions ModelArguments::model_options() const {
                "-m and --mmproj belong together, got only {}", text.empty() ? "--mmproj" : "-m");
   options.text_path = text;
   options.mmproj_path = mmproj;
+  options.text_type = text_type;
+  options.tower_type = tower_type;
   if (text.empty()) {
     const std::string folder = builtin_model_folder();
     options.text_path = file_with(folder, "text");
     options.mmproj_path = file_with(folder, "mmproj");
+    // Half the time of f16 on processors without its instructions; docs/model.md has what it changes.
+    if (text_type == "auto") options.text_type = "q8_0";
+    if (tower_type == "auto") options.tower_type = "q8_0";
   }
   options.device = device;
   options.f32 = f32;
-  options.tower_type = tower_type;
   options.tower_blocks = tower_blocks;
   return options;
 }

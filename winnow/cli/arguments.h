@@ -17,7 +17,7 @@ struct ModelArguments {
   std::string text;
   std::string mmproj;
   std::string device = "auto";
-  std::string tower_type = "auto";
+  std::string text_type = "auto", tower_type = "auto";
   int32_t tower_blocks = 0;
   bool f32 = false;
   int32_t threads = 0;

@@ -17,7 +17,7 @@ bool can_store_weights(ggml_type type) {
 }
 
 /// "auto" keeps what is stored; see docs/performance.md for what other types bring.
-ggml_type tower_matrix_type(const std::string& name) {
+ggml_type matrix_type(const std::string& name, const char* part) {
   if (name == "auto" || name == "stored") return GGML_TYPE_COUNT;
   for (int type = 0; type < GGML_TYPE_COUNT; ++type) {
     const auto candidate = static_cast<ggml_type>(type);
@@ -25,7 +25,7 @@ ggml_type tower_matrix_type(const std::string& name) {
     if (type_name != nullptr && name == type_name && can_store_weights(candidate)) return candidate;
   }
   fail(ErrorCode::InvalidArgument, kWhere,
-       "tower type, got '{}', expected auto, stored, f32, f16, bf16, q8_0, ...", name);
+       "{} type, got '{}', expected auto, stored, f32, f16, bf16, q8_0, ...", part, name);
 }
 
 }  // namespace
@@ -36,7 +36,8 @@ Model::Model(const ModelOptions& options)
       mmproj_(options.mmproj_path),
       device_(find_device(options.device)) {
   const Stopwatch watch;
-  const ggml_type tower_type = tower_matrix_type(options.tower_type);
+  const ggml_type tower_type = matrix_type(options.tower_type, "tower");
+  const ggml_type text_type = matrix_type(options.text_type, "text");
   llama_ = read_llama_config(text_);
   clip_ = read_clip_config(mmproj_, options.tower_blocks);
   if (options.all_blocks) clip_.n_layer_run = clip_.n_layer_stored;
@@ -53,9 +54,10 @@ Model::Model(const ModelOptions& options)
                "{}: the tokenizer has {} tokens, the embedding {} rows", options.text_path,
                tokenizer_->n_tokens(), llama_.n_vocab);
 
-  WeightOptions weights{.f32 = options.f32, .matrix_type = GGML_TYPE_COUNT};
+  WeightOptions weights{.f32 = options.f32, .matrix_type = text_type};
   decoder_weights_ =
       std::make_unique<Weights>(text_, llama_tensors(llama_), device_, weights, "loading the decoder");
+  weights.matrix_type = GGML_TYPE_COUNT;
   projector_weights_ =
       std::make_unique<Weights>(mmproj_, mlp_tensors(mlp_), device_, weights, "loading the projector");
   weights.matrix_type = tower_type;

@@ -21,8 +21,8 @@ struct ModelOptions {
   std::string mmproj_path;
   std::string device = "auto";
   bool f32 = false;  ///< all weights as float32: exact comparison with a reference, slow and large
-  std::string tower_type =
-      "auto";                ///< type of the tower's matrices: auto, stored, or a ggml type such as q8_0
+  std::string text_type = "auto";   ///< type of the decoder's matrices: auto, stored, or a ggml type
+  std::string tower_type = "auto";  ///< of the tower's: auto, stored, or a ggml type such as q8_0
   bool all_blocks = false;   ///< run every stored tower block, also those behind the features (for tracing)
   int32_t tower_blocks = 0;  ///< > 0: read the features after this many tower blocks, whatever the file says
 };
