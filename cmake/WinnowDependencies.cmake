@@ -33,6 +33,11 @@ if(NOT WINNOW_MINIMAL)
   target_link_libraries(winnow_image_libs INTERFACE JPEG::JPEG PNG::PNG GIF::GIF PkgConfig::WEBP)
 endif()
 
+# Unicode's normal form, letter case and categories, for CLIP's tokenizer.
+if(NOT WINNOW_MINIMAL)
+  pkg_check_modules(UTF8PROC REQUIRED IMPORTED_TARGET libutf8proc)
+endif()
+
 # LibTorch, for the optional trainer (winnow/train). Not looked for in sanitizer builds: it is not instrumented.
 set(WINNOW_WITH_TRAIN AUTO CACHE STRING "The trainer of the built-in model (needs LibTorch): AUTO, ON, OFF")
 set(WINNOW_HAVE_TORCH OFF)

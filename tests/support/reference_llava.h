@@ -96,6 +96,8 @@ class ReferenceLlava {
   RefFeatures encode(std::span<const float> pixels, int32_t tower_layers,
                      RefBetween* between = nullptr) const;
 
+  /// A tensor of the mmproj file, [ne1 * ne2 * ne3, ne0].
+  const RefMatrix& mmproj_tensor(const std::string& name) const { return mmproj_.tensors.at(name); }
   /// What the projector makes of features [n, d] -> [n, n_embd], or of groups of them that it merges.
   RefMatrix project(const RefMatrix& features) const;
   /// The norm in front of the output head, [n, n_embd].

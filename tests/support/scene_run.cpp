@@ -156,7 +156,9 @@ class Answerer {
     session_.clear();
     const auto n_images = static_cast<int32_t>(images.size());
     const auto prompt = engine::make_turn(form_, text, n_images, true, session_.model().tokenizer());
-    auto prefill = session_.prefill(prompt, images, prune, options.max_tokens);
+    engine::PruneOptions asked = prune;
+    asked.question = text;
+    auto prefill = session_.prefill(prompt, images, asked, options.max_tokens);
     return engine::generate(session_, std::move(prefill.logits), options).text;
   }
 

@@ -92,6 +92,7 @@ Configuration configuration(const BenchArguments& args, const engine::Model& mod
   std::erase_if(c.prune.steps, [](const prune::Step& step) { return keeps_all(step.use); });
   c.name = keep.empty() || c.prune.steps.empty() ? method : method + " @ " + keep;
   c.prune.seed = args.seed;
+  c.prune.question = args.prompt;
   if (!args.position.empty()) c.prune.position = prune::parse_position_policy(args.position);
   return c;
 }

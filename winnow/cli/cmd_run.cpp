@@ -78,6 +78,7 @@ ordered_json Conversation::ask(const std::string& question) {
   for (const engine::EncodedImage& image : images_) images.push_back(&image);
   const engine::Prompt prompt = engine::make_turn(form_, question, static_cast<int32_t>(images.size()),
                                                   n_turns_ == 0, model_->tokenizer());
+  options_.question = question;
   prefill_ = session_->prefill(prompt, images, options_, args_.generate.max_tokens);
   for (const std::string& note : prefill_.notes) fmt::print(stderr, "winnow: note: {}\n", note);
   if (!args_.json && prefill_.schedule.size() > 1) {

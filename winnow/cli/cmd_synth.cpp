@@ -19,14 +19,17 @@ struct SynthArguments {
   uint64_t seed = 0;
   int32_t merge = 1;
   int32_t pool = 1;
+  bool text_tower = false;
 
-  /// The shape by its name; merging is in the name of the files too.
+  /// The shape by its name; merging and the text tower are in the name of the files too.
   engine::SynthShape shape() const {
     engine::SynthShape shape = engine::synth_shape(like);
     if (merge != 1) shape.name += fmt::format("-merge{}", merge);
     if (pool != 1) shape.name += fmt::format("-pool{}", pool);
     shape.merge = merge;
     shape.pool = pool;
+    if (text_tower) shape.name += "-text-tower";
+    shape.text_tower = text_tower;
     return shape;
   }
 };
@@ -45,6 +48,7 @@ void add_synth(CLI::App& app, Action& action) {
       ->capture_default_str();
   command.add_option("--pool", args->pool, "The projector reads the mean of K x K patches")
       ->capture_default_str();
+  command.add_flag("--text-tower", args->text_tower, "With CLIP's text tower, for methods that ask it");
   command.add_option("--seed", args->seed, "Seed of the weights")
       ->check(not_negative())
       ->capture_default_str();

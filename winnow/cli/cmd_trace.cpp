@@ -165,7 +165,8 @@ int trace(const TraceArguments& args) {
   const auto fit = engine::parse_image_fit(args.images.fit);
   const auto model = engine::Model::load(model_options);
   engine::Session session(model, args.model.session_options());
-  const engine::PruneOptions options = args.prune.options(*model);
+  engine::PruneOptions options = args.prune.options(*model);
+  options.question = args.prompt;
 
   record::TensorFile file;
   if (!args.signals.empty()) {

@@ -45,6 +45,7 @@ Model::Model(const ModelOptions& options)
   check_tensors(text_, llama_tensors(llama_));
   check_tensors(mmproj_, clip_tensors(clip_));
   check_tensors(mmproj_, mlp_tensors(mlp_));
+  clip_joint_ = ClipJoint::open(mmproj_, clip_, device_, options.f32);
   WINNOW_CHECK(mlp_.n_out == llama_.n_embd, InvalidArgument, kWhere,
                "{} projects to width {}, {} reads width {}: these two files do not belong together",
                options.mmproj_path, mlp_.n_out, options.text_path, llama_.n_embd);

@@ -12,6 +12,7 @@
 #include "winnow/engine/projector/mlp.h"
 #include "winnow/engine/tokenizer.h"
 #include "winnow/engine/vision/clip.h"
+#include "winnow/engine/vision/clip_joint.h"
 #include "winnow/engine/weights.h"
 
 namespace winnow::engine {
@@ -39,6 +40,8 @@ class Model {
   const LlamaConfig& llama() const { return llama_; }
   /// Layout of one image's visual tokens: the patches, or the groups of them that the projector merges.
   prune::Grid grid() const { return mlp_.merge.grid(); }
+  /// CLIP's joint space; nullptr when the mmproj file has no CLIP text tower.
+  const ClipJoint* clip_joint() const { return clip_joint_.get(); }
   const Weights& tower_weights() const { return *tower_weights_; }
   const Weights& projector_weights() const { return *projector_weights_; }
   const Weights& decoder_weights() const { return *decoder_weights_; }
@@ -58,6 +61,7 @@ class Model {
   ClipConfig clip_;
   MlpConfig mlp_;
   LlamaConfig llama_;
+  std::unique_ptr<const ClipJoint> clip_joint_;
   std::unique_ptr<Tokenizer> tokenizer_;
   std::unique_ptr<Weights> tower_weights_;
   std::unique_ptr<Weights> projector_weights_;

@@ -22,6 +22,11 @@ bool is_asked(const std::vector<int32_t>& quotas, const std::vector<int32_t>& to
   return false;
 }
 
+bool reads(const prune::Step& step, prune::Signal signal) {
+  const auto needs = step.use.method->needs(step.use.params);
+  return std::any_of(needs.begin(), needs.end(), [&](const prune::Need& n) { return n.signal == signal; });
+}
+
 }  // namespace
 
 Prefill::Prefill(Session& session, const Prompt& prompt, const std::vector<const EncodedImage*>& images,
@@ -29,7 +34,14 @@ Prefill::Prefill(Session& session, const Prompt& prompt, const std::vector<const
     : session_(session), llama_(session.model().llama()), prune_(prune), reserve_(std::max(reserve, 0)) {
   assemble(prompt, images);
   if (!sequence_.images.empty()) {
-    steps_ = prune::expand_steps(prune.steps, sequence_.n_visual(), llama_.n_layer);
+    const std::vector<prune::Step> steps = resolve_steps(session.model(), prune.steps);
+    for (std::size_t i = 0; i < steps.size(); ++i) {
+      if (!reads(steps[i], prune::Signal::ClipText) || reads(prune.steps[i], prune::Signal::ClipText))
+        continue;
+      result_.notes.push_back(fmt::format("{} asks CLIP's text tower for relevance (relevance=clip)",
+                                          steps[i].use.method->info().name));
+    }
+    steps_ = prune::expand_steps(steps, sequence_.n_visual(), llama_.n_layer);
     check_steps();
   }
   if (is_read(prune::Signal::TextEmbeds, prune::kAfterTower)) {
@@ -110,7 +122,13 @@ void Prefill::check_steps() const {
                  step.layer, layer, llama_.n_layer);
     layer = step.layer;
     const std::vector<int32_t> left = quotas(step, tokens);
-    if (is_asked(left, tokens)) check_step(session_.model(), step);
+    if (is_asked(left, tokens)) {
+      check_step(session_.model(), step);
+      WINNOW_CHECK(!prune_.question.empty() || !reads(step, prune::Signal::ClipText), InvalidArgument, kWhere,
+                   "{} reads the question through CLIP's text tower, got none, expected a text in "
+                   "PruneOptions::question",
+                   step.use.method->info().name);
+    }
     for (std::size_t i = 0; i < left.size(); ++i) {
       if (left[i] != prune::kMethodDecides) tokens[i] = left[i];
     }
@@ -133,10 +151,19 @@ void Prefill::check_merged(const prune::Step& step) const {
 /// Does a step at `from_layer` or later read the signal?
 bool Prefill::is_read(prune::Signal signal, int32_t from_layer) const {
   return std::any_of(steps_.begin(), steps_.end(), [&](const prune::Step& step) {
-    const auto needs = step.use.method->needs(step.use.params);
-    return step.layer >= from_layer &&
-           std::any_of(needs.begin(), needs.end(), [&](const prune::Need& n) { return n.signal == signal; });
+    return step.layer >= from_layer && reads(step, signal);
   });
+}
+
+/// The question in CLIP's joint space, if the step's method will look at it and no earlier one has.
+void Prefill::read_question(const prune::Step& step) {
+  if (!reads(step, prune::Signal::ClipText) || !sequence_.clip_text.empty()) return;
+  std::string question = prune_.question;
+  const std::string_view marker = kImageMarker;
+  for (std::size_t at = question.find(marker); at != std::string::npos; at = question.find(marker, at)) {
+    question.replace(at, marker.size(), 1, ' ');
+  }
+  sequence_.clip_text = session_.model().clip_joint()->text(question, session_.execution(false));
 }
 
 std::vector<int32_t> Prefill::quotas(const prune::Step& step,
@@ -231,6 +258,7 @@ void Prefill::run_step(std::size_t step_idx, int32_t first_layer) {
                       is_asked(left, tokens));
   run_to_step(first_layer, std::max(step.layer, 0), signals);
   result_.prefill_ms += watch_.lap();
+  if (is_asked(left, tokens)) read_question(step);
   apply(step_idx, left, signals);
 }
 

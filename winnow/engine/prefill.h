@@ -31,6 +31,7 @@ class Prefill {
   void check_merged(const prune::Step& step) const;
   bool is_read(prune::Signal signal, int32_t from_layer) const;
   std::vector<int32_t> quotas(const prune::Step& step, const std::vector<int32_t>& image_tokens) const;
+  void read_question(const prune::Step& step);
   void check_context() const;
   void trim_caches();
   void enter_decoder();

@@ -33,6 +33,7 @@ struct Sequence {
   std::vector<int32_t> origin;   // [n] which token of the unpruned turn each one is (position_of, if merged)
   std::vector<ImageRun> images;  ///< in the order of the sequence
   std::vector<float> text_embeds;  // [n_text, width] as they came from the table, if a step reads them
+  std::vector<float> clip_text;    // [n_segment, n_joint] the question in CLIP's space, once a step reads it
   int32_t id_span = 0;             ///< ids that the turn uses up
 
   int32_t n() const { return static_cast<int32_t>(ids.size()); }

@@ -34,8 +34,10 @@ void reduce_to_tokens(const PatchMerge& merge, int64_t d_tower, TowerOutput& tow
   tower.features = group_means(merge, tower.features, d_tower);
   for (TowerSignal& signal : tower.signals) {
     const bool keys = signal.need.signal == prune::Signal::TowerKeys;
-    signal.values = group_means(merge, signal.values, keys ? d_tower : 1);
-    if (keys) signal.rows = merge.grid().size();
+    const bool joint = signal.need.signal == prune::Signal::ClipImage;
+    const int64_t width = keys ? d_tower : joint ? std::ssize(signal.values) / signal.rows : 1;
+    signal.values = group_means(merge, signal.values, width);
+    if (keys || joint) signal.rows = merge.grid().size();
   }
 }
 
@@ -88,7 +90,7 @@ TowerRequest Session::tower_request(const PruneOptions& options, int32_t n_image
       if (is_of_tower(need.signal) && !known) request.needs.push_back(need);
     }
   };
-  for (prune::Step step : options.steps) {
+  for (prune::Step& step : resolve_steps(*model_, options.steps)) {
     if (step.layer == prune::kInTower) {
       WINNOW_CHECK(!request.merge, InvalidArgument, kWhere,
                    "steps in the tower, got {} after {}, expected one at most", step.use.method->info().name,
@@ -133,6 +135,11 @@ EncodedImage Session::encode(const Image& image, ImageFit fit, const TowerReques
     out.cls_token = run_mlp(model_->mlp(), model_->projector_weights(), tower.cls, execution(false));
     out.cls_feature = std::move(tower.cls);
     out.computed.push_back({prune::Signal::ClsToken});
+  }
+  if (request.wants(prune::Signal::ClipImage)) {
+    const int64_t n = std::ssize(tower.features) / clip.n_embd;
+    tower.signals.push_back(
+        {{prune::Signal::ClipImage}, n, model_->clip_joint()->image(tower.features, execution(false))});
   }
   reduce_to_tokens(model_->mlp().merge, clip.n_embd, tower);
   out.merge = std::move(tower.merge);

@@ -37,6 +37,9 @@ struct PruneOptions {
                                    ///< kOwnSchedule step becomes its method's schedule
   std::optional<prune::PositionPolicy> position;  ///< absent: each method's own
   uint64_t seed = 0;
+  /// What the user asks in this turn, without template and answer instructions: for methods that read it
+  /// through CLIP's text tower. Image markers in it become spaces.
+  std::string question = {};
 };
 
 /// One image after tower and projector: n tokens, one for each cell of the grid unless the tower merged rows.

@@ -71,13 +71,26 @@ MatrixView view(const std::vector<float>& values, int64_t cols) {
 }  // namespace
 
 bool is_of_tower(Signal signal) {
-  return prune::is_tower_tap(signal) || signal == Signal::ClsToken || signal == Signal::ClipImage ||
-         signal == Signal::ClipText;
+  return prune::is_tower_tap(signal) || signal == Signal::ClsToken || signal == Signal::ClipImage;
+}
+
+std::vector<prune::Step> resolve_steps(const Model& model, std::vector<prune::Step> steps) {
+  for (prune::Step& step : steps) {
+    const prune::MethodInfo& info = step.use.method->info();
+    std::map<std::string, std::string> values(step.use.params.values().begin(),
+                                              step.use.params.values().end());
+    const auto relevance = values.find("relevance");
+    if (relevance == values.end() || relevance->second != "auto") continue;
+    relevance->second = model.clip_joint() != nullptr ? "clip" : "embeddings";
+    step.use.params = prune::Params(info.name, info.params, values);
+  }
+  return steps;
 }
 
 std::string missing_signal(const Model& model, const Need& need) {
   if (need.signal == Signal::ClipImage || need.signal == Signal::ClipText) {
-    return "of CLIP's joint space, but mmproj files do not hold its text tower yet";
+    if (model.clip_joint() != nullptr) return "";
+    return "of CLIP's joint space, but this mmproj file does not hold CLIP's text tower";
   }
   if (need.signal == Signal::ClsToken && model.mlp().merge.side > 1) {
     return "of the [CLS] token, which a projector that merges patches cannot read";
@@ -267,11 +280,11 @@ MatrixView StepSignals::of_encoder(const Need& need, const ImageRun& run) {
   WINNOW_CHECK(found != image.signals.end(), InvalidArgument, kWhere,
                "the image was encoded without {} of block {}: encode it for the steps that are run",
                prune::signal_name(need.signal), need.block);
-  const bool keys = need.signal == Signal::TowerKeys;
-  const int64_t cols = keys ? model_.clip().n_embd : run.count;
+  const bool rows = need.signal == Signal::TowerKeys || need.signal == Signal::ClipImage;
+  const int64_t cols = rows ? std::ssize(found->values) / n_row : run.count;
   if (run.row_of.empty()) return view(found->values, cols);
   return keep(
-      keys ? pick_rows(found->values, n_row, run.row_of) : pick_columns(found->values, n_row, run.row_of),
+      rows ? pick_rows(found->values, n_row, run.row_of) : pick_columns(found->values, n_row, run.row_of),
       cols);
 }
 
@@ -299,6 +312,7 @@ MatrixView StepSignals::of_decoder(Signal signal, std::size_t image) {
   made({signal});
   switch (signal) {
     case Signal::TextEmbeds: return view(sequence_.text_embeds, width);
+    case Signal::ClipText: return view(sequence_.clip_text, model_.clip_joint()->n_joint());
     case Signal::Hidden: return sequence_.rows(run.first, run.count);
     case Signal::HiddenLast: return sequence_.rows(sequence_.n() - 1, 1);
     case Signal::HiddenNormed: return normed(sequence_.rows(run.first, run.count));

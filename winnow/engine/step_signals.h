@@ -18,6 +18,9 @@ namespace winnow::engine {
 
 /// True for signals that are made when an image is encoded, on request.
 bool is_of_tower(prune::Signal signal);
+/// The steps with what depends on the model filled in: relevance=auto of cdpruner and trim becomes clip where
+/// the mmproj file has CLIP's text tower, else embeddings.
+std::vector<prune::Step> resolve_steps(const Model& model, std::vector<prune::Step> steps);
 /// Why the model cannot give a signal, as half a sentence behind the signal's name; empty when it can.
 std::string missing_signal(const Model& model, const prune::Need& need);
 /// Throws Unsupported for the first of a method's signals that the model cannot give, and names a parameter

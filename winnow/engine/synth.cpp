@@ -67,7 +67,13 @@ const std::vector<SynthShape>& shapes() {
        .tower_layers = 4,
        .tower_head = 4,
        .image_px = 56,
-       .patch_px = 14},
+       .patch_px = 14,
+       .clip_text_embd = 48,
+       .clip_text_ff = 96,
+       .clip_text_layers = 3,
+       .clip_text_head = 4,
+       .clip_text_ctx = 16,
+       .clip_joint = 32},
   };
   return table;
 }
@@ -103,13 +109,26 @@ void check_shape(const SynthShape& s) {
   constexpr const char* kWhere = "synth.synth_model";
   WINNOW_CHECK(!s.name.empty() && s.name.find('/') == std::string::npos, InvalidArgument, kWhere,
                "bad shape name, got \"{}\", expected a word without '/'", s.name);
-  const std::pair<const char*, int32_t> sizes[] = {{"n_embd", s.n_embd},       {"n_ff", s.n_ff},
-                                                   {"n_layer", s.n_layer},     {"n_head", s.n_head},
-                                                   {"n_head_kv", s.n_head_kv}, {"n_vocab", s.n_vocab},
-                                                   {"n_ctx", s.n_ctx},         {"tower_embd", s.tower_embd},
-                                                   {"tower_ff", s.tower_ff},   {"tower_head", s.tower_head},
-                                                   {"image_px", s.image_px},   {"patch_px", s.patch_px},
-                                                   {"merge", s.merge},         {"pool", s.pool}};
+  const std::pair<const char*, int32_t> sizes[] = {{"n_embd", s.n_embd},
+                                                   {"n_ff", s.n_ff},
+                                                   {"n_layer", s.n_layer},
+                                                   {"n_head", s.n_head},
+                                                   {"n_head_kv", s.n_head_kv},
+                                                   {"n_vocab", s.n_vocab},
+                                                   {"n_ctx", s.n_ctx},
+                                                   {"tower_embd", s.tower_embd},
+                                                   {"tower_ff", s.tower_ff},
+                                                   {"tower_head", s.tower_head},
+                                                   {"image_px", s.image_px},
+                                                   {"patch_px", s.patch_px},
+                                                   {"merge", s.merge},
+                                                   {"pool", s.pool},
+                                                   {"clip_text_embd", s.clip_text_embd},
+                                                   {"clip_text_ff", s.clip_text_ff},
+                                                   {"clip_text_layers", s.clip_text_layers},
+                                                   {"clip_text_head", s.clip_text_head},
+                                                   {"clip_text_ctx", s.clip_text_ctx},
+                                                   {"clip_joint", s.clip_joint}};
   for (const auto& [name, value] : sizes) {
     WINNOW_CHECK(value >= 1 && value <= 1 << 20, InvalidArgument, kWhere, "bad {}, got {}, expected 1 to {}",
                  name, value, 1 << 20);
@@ -122,6 +141,8 @@ void check_shape(const SynthShape& s) {
                "n_head {} is no multiple of n_head_kv {}", s.n_head, s.n_head_kv);
   WINNOW_CHECK(s.tower_embd % s.tower_head == 0, InvalidArgument, kWhere,
                "tower_embd {} does not split into {} heads", s.tower_embd, s.tower_head);
+  WINNOW_CHECK(s.clip_text_embd % s.clip_text_head == 0, InvalidArgument, kWhere,
+               "clip_text_embd {} does not split into {} heads", s.clip_text_embd, s.clip_text_head);
   WINNOW_CHECK(s.image_px % s.patch_px == 0, InvalidArgument, kWhere,
                "image_px {} is no multiple of patch_px {}", s.image_px, s.patch_px);
   WINNOW_CHECK(s.image_px / s.patch_px % s.merge == 0 && s.image_px / s.patch_px % s.pool == 0,
@@ -182,6 +203,44 @@ std::vector<SynthTensor> text_tensors(const SynthShape& s, ggml_type type) {
 
 int32_t stored_blocks(const SynthShape& s) { return s.all_blocks ? s.tower_layers : s.tower_layers - 1; }
 
+/// One block of CLIP's towers, of width d.
+void add_clip_block(std::vector<SynthTensor>& tensors, const std::string& blk, int64_t d, int64_t n_ff,
+                    ggml_type type) {
+  const auto add_linear = [&](const char* name, int64_t n_in, int64_t n_out, float gain) {
+    tensors.push_back(matrix(fmt::format("{}{}.weight", blk, name), type, n_in, n_out, gain));
+    tensors.push_back(bias(fmt::format("{}{}.bias", blk, name), n_out));
+  };
+  const auto add_norm = [&](const char* name) {
+    tensors.push_back(norm_weight(fmt::format("{}{}.weight", blk, name), d));
+    tensors.push_back(bias(fmt::format("{}{}.bias", blk, name), d));
+  };
+  add_norm("ln1");
+  add_linear("attn_q", d, d, kQueryKeyGain);
+  add_linear("attn_k", d, d, kQueryKeyGain);
+  add_linear("attn_v", d, d, 1.0F);
+  add_linear("attn_out", d, d, kResidualGain);
+  add_norm("ln2");
+  add_linear("ffn_up", d, n_ff, 1.0F);
+  add_linear("ffn_down", n_ff, d, kResidualGain);
+}
+
+/// CLIP's text tower and both ways into the joint space.
+void add_clip_text(std::vector<SynthTensor>& tensors, const SynthShape& s, ggml_type type) {
+  const int64_t d = s.clip_text_embd;
+  const auto n_vocab = static_cast<int64_t>(synth_clip_vocab().size());
+  tensors.push_back({"t.token_embd.weight", type, {d, n_vocab}, 0.0F, 1.0F});
+  tensors.push_back({"t.position_embd.weight", GGML_TYPE_F32, {d, s.clip_text_ctx}, 0.0F, kPositionStd});
+  for (int32_t block = 0; block < s.clip_text_layers; ++block) {
+    add_clip_block(tensors, fmt::format("t.blk.{}.", block), d, s.clip_text_ff, type);
+  }
+  tensors.push_back(norm_weight("t.post_ln.weight", d));
+  tensors.push_back(bias("t.post_ln.bias", d));
+  tensors.push_back(matrix("text_projection.weight", type, d, s.clip_joint, 1.0F));
+  tensors.push_back(norm_weight("v.post_ln.weight", s.tower_embd));
+  tensors.push_back(bias("v.post_ln.bias", s.tower_embd));
+  tensors.push_back(matrix("visual_projection.weight", type, s.tower_embd, s.clip_joint, 1.0F));
+}
+
 std::vector<SynthTensor> mmproj_tensors(const SynthShape& s, ggml_type type) {
   const int64_t d = s.tower_embd;
   const int64_t side = s.image_px / s.patch_px;
@@ -198,26 +257,13 @@ std::vector<SynthTensor> mmproj_tensors(const SynthShape& s, ggml_type type) {
   tensors.push_back(norm_weight("v.pre_ln.weight", d));
   tensors.push_back(bias("v.pre_ln.bias", d));
   for (int32_t block = 0; block < stored_blocks(s); ++block) {
-    const std::string blk = fmt::format("v.blk.{}.", block);
-    const auto add_linear = [&](const char* name, int64_t n_in, int64_t n_out, float gain) {
-      tensors.push_back(matrix(blk + name + ".weight", type, n_in, n_out, gain));
-      tensors.push_back(bias(blk + name + ".bias", n_out));
-    };
-    tensors.push_back(norm_weight(blk + "ln1.weight", d));
-    tensors.push_back(bias(blk + "ln1.bias", d));
-    add_linear("attn_q", d, d, kQueryKeyGain);
-    add_linear("attn_k", d, d, kQueryKeyGain);
-    add_linear("attn_v", d, d, 1.0F);
-    add_linear("attn_out", d, d, kResidualGain);
-    tensors.push_back(norm_weight(blk + "ln2.weight", d));
-    tensors.push_back(bias(blk + "ln2.bias", d));
-    add_linear("ffn_up", d, s.tower_ff, 1.0F);
-    add_linear("ffn_down", s.tower_ff, d, kResidualGain);
+    add_clip_block(tensors, fmt::format("v.blk.{}.", block), d, s.tower_ff, type);
   }
   tensors.push_back(matrix("mm.0.weight", type, d * s.merge * s.merge, s.n_embd, 1.0F));
   tensors.push_back(bias("mm.0.bias", s.n_embd));
   tensors.push_back(matrix("mm.2.weight", type, s.n_embd, s.n_embd, 1.0F));
   tensors.push_back(bias("mm.2.bias", s.n_embd));
+  if (s.text_tower) add_clip_text(tensors, s, type);
   return tensors;
 }
 
@@ -282,6 +328,16 @@ void set_mmproj_metadata(const SynthShape& s, const TypeRow& type, GgufWriter& w
   writer.set_f32("clip.vision.attention.layer_norm_epsilon", s.tower_eps);
   writer.set_f32_array("clip.vision.image_mean", kClipMean);
   writer.set_f32_array("clip.vision.image_std", kClipStd);
+  if (!s.text_tower) return;
+  writer.set_bool("clip.has_text_encoder", true);
+  u32("clip.text.context_length", s.clip_text_ctx);
+  u32("clip.text.embedding_length", s.clip_text_embd);
+  u32("clip.text.feed_forward_length", s.clip_text_ff);
+  u32("clip.text.projection_dim", s.clip_joint);
+  u32("clip.text.block_count", s.clip_text_layers);
+  u32("clip.text.attention.head_count", s.clip_text_head);
+  writer.set_f32("clip.text.attention.layer_norm_epsilon", s.tower_eps);
+  writer.set_str_array("tokenizer.ggml.tokens", synth_clip_vocab());
 }
 
 void write_tensors(const char* what, const std::vector<SynthTensor>& tensors, uint64_t seed,

@@ -42,6 +42,14 @@ struct SynthShape {
   bool use_gelu = false;    ///< the tower's activation: GELU instead of quick GELU
   bool tower_cls = true;    ///< the tower has a [CLS] token
   bool all_blocks = false;  ///< false: the usual file without the tower's last block, which nothing reads
+
+  bool text_tower = false;  ///< the mmproj file holds CLIP's text tower, of the shape below
+  int32_t clip_text_embd = 768;
+  int32_t clip_text_ff = 3072;
+  int32_t clip_text_layers = 12;
+  int32_t clip_text_head = 12;
+  int32_t clip_text_ctx = 77;
+  int32_t clip_joint = 768;  ///< width of the joint space
 };
 
 /// The shapes known by name: "llava-1.5-7b", "llava-1.5-13b", "tiny" (n_embd 256, 4 layers, grouped-query
@@ -74,7 +82,8 @@ struct SynthFiles {
 /// statistics of weights. Tokens can then share their logit too.
 ///
 /// The tokenizer (SPM) has <unk> <s> </s>, the 256 bytes, "\u2581", printable ASCII and short letter groups,
-/// so it takes any text. Throws InvalidArgument (a shape that is none, rows that the type cannot store), Io.
+/// so it takes any text. That of CLIP's text tower has the bytes and the merges of a few question words.
+/// Throws InvalidArgument (a shape that is none, rows that the type cannot store), Io.
 SynthFiles synth_model(const SynthShape& shape, ggml_type type, uint64_t seed, const std::string& out_dir);
 
 }  // namespace winnow::engine

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <set>
 #include <string_view>
 
 #include "winnow/base/error.h"
@@ -43,7 +44,34 @@ void add_letter_groups(SynthVocab& vocab, std::string_view start, int length, st
   }
 }
 
+std::string latin_or_shifted(int32_t code_point) {
+  if (code_point < 0x80) return {static_cast<char>(code_point)};
+  return {static_cast<char>(0xc0 | code_point >> 6), static_cast<char>(0x80 | (code_point & 0x3f))};
+}
+
 }  // namespace
+
+std::vector<std::string> synth_clip_vocab() {
+  std::vector<std::string> tokens;
+  std::vector<std::string> shifted;
+  for (int32_t byte = 0; byte < 256; ++byte) {
+    const bool prints = (byte >= 33 && byte <= 126) || (byte >= 161 && byte != 173);
+    auto& list = prints ? tokens : shifted;
+    list.push_back(latin_or_shifted(prints ? byte : 256 + static_cast<int32_t>(shifted.size())));
+  }
+  tokens.insert(tokens.end(), shifted.begin(), shifted.end());
+  for (std::size_t byte = 0; byte < 256; ++byte) tokens.push_back(fmt::format("{}</w>", tokens[byte]));
+  std::set<std::string> known(tokens.begin(), tokens.end());
+  for (const std::string_view word : {"the", "what", "is", "in", "this", "picture", "color", "how", "many",
+                                      "red", "blue", "left", "of", "a", "are", "there"}) {
+    for (std::size_t n = 2; n <= word.size(); ++n) {
+      std::string token = fmt::format("{}{}", word.substr(0, n), n == word.size() ? "</w>" : "");
+      if (known.insert(token).second) tokens.push_back(std::move(token));
+    }
+  }
+  tokens.insert(tokens.end(), {"<|startoftext|>", "<|endoftext|>"});
+  return tokens;
+}
 
 SynthVocab synth_vocab(int32_t n_vocab) {
   WINNOW_CHECK(n_vocab >= kSmallest && n_vocab <= kLargest, InvalidArgument, "synth.synth_vocab",

@@ -20,4 +20,8 @@ struct SynthVocab {
 /// Throws InvalidArgument below 354 (specials, bytes, characters) and above 900,000.
 SynthVocab synth_vocab(int32_t n_vocab);
 
+/// A small vocabulary of the form of CLIP's: the 256 bytes in GPT-2's spelling, the same with "</w>", merges
+/// that spell some question words from the left, "<|startoftext|>", "<|endoftext|>".
+std::vector<std::string> synth_clip_vocab();
+
 }  // namespace winnow::engine

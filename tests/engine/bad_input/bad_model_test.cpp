@@ -41,11 +41,24 @@ class BadModel : public testing::TestWithParam<const char*> {
   static void SetUpTestSuite() {
     folder_ = std::filesystem::temp_directory_path() / fmt::format("winnow-bad-model-{}", ::getpid());
     files_ = engine::synth_model(small_shape(), GGML_TYPE_F32, 1, folder_.string());
+    engine::SynthShape towered = small_shape();
+    towered.name = "towered";
+    towered.text_tower = true;
+    towered.clip_text_embd = 16;
+    towered.clip_text_ff = 24;
+    towered.clip_text_layers = 1;
+    towered.clip_text_head = 2;
+    towered.clip_text_ctx = 8;
+    towered.clip_joint = 12;
+    towered_ = engine::synth_model(towered, GGML_TYPE_F32, 1, folder_.string()).mmproj;
   }
   static void TearDownTestSuite() { std::filesystem::remove_all(folder_); }
 
   bool is_text() const { return std::string_view(GetParam()) == "text"; }
-  std::string original() const { return is_text() ? files_.text : files_.mmproj; }
+  std::string original() const {
+    if (std::string_view(GetParam()) == "towered") return towered_;
+    return is_text() ? files_.text : files_.mmproj;
+  }
   GgufParts parts() const { return read_parts(original()); }
 
   /// Empty: it loads. Otherwise the message of the Error; fails on one that is Internal or does not say
@@ -69,12 +82,14 @@ class BadModel : public testing::TestWithParam<const char*> {
 
   static std::filesystem::path folder_;
   static engine::SynthFiles files_;
+  static std::string towered_;  ///< an mmproj file with CLIP's text tower
 };
 
 std::filesystem::path BadModel::folder_;
 engine::SynthFiles BadModel::files_;
+std::string BadModel::towered_;
 
-INSTANTIATE_TEST_SUITE_P(Files, BadModel, testing::Values("text", "mmproj"),
+INSTANTIATE_TEST_SUITE_P(Files, BadModel, testing::Values("text", "mmproj", "towered"),
                          [](const auto& which) { return std::string(which.param); });
 
 /// Keys without which, or with another type of which, no model can be built.
@@ -95,14 +110,22 @@ const std::set<std::string> kNeeded = {"general.architecture",
                                        "clip.vision.block_count",
                                        "clip.vision.attention.layer_norm_epsilon",
                                        "clip.vision.image_mean",
-                                       "clip.vision.image_std"};
+                                       "clip.vision.image_std",
+                                       "clip.text.context_length",
+                                       "clip.text.embedding_length",
+                                       "clip.text.feed_forward_length",
+                                       "clip.text.projection_dim",
+                                       "clip.text.block_count",
+                                       "clip.text.attention.head_count",
+                                       "clip.text.attention.layer_norm_epsilon"};
 /// Keys that may be missing but not be of another type.
 const std::set<std::string> kTyped = {"llama.attention.head_count_kv", "llama.rope.dimension_count",
                                       "llama.rope.freq_base",          "tokenizer.ggml.scores",
                                       "tokenizer.ggml.token_type",     "tokenizer.ggml.bos_token_id",
                                       "tokenizer.ggml.eos_token_id",   "tokenizer.ggml.unknown_token_id",
                                       "tokenizer.ggml.add_bos_token",  "clip.has_vision_encoder",
-                                      "clip.projector_type",           "clip.use_gelu"};
+                                      "clip.projector_type",           "clip.use_gelu",
+                                      "clip.has_text_encoder"};
 
 TEST_P(BadModel, TheUndamagedPairLoads) {
   EXPECT_EQ(outcome(parts()), "");

@@ -9,6 +9,7 @@
 #include "winnow/engine/gguf.h"
 #include "winnow/engine/graph.h"
 #include "winnow/engine/image.h"
+#include "winnow/engine/vision/clip_block.h"
 #include "winnow/engine/weights.h"
 #include "winnow/prune/method.h"
 
@@ -35,6 +36,7 @@ struct ClipConfig {
   std::array<float, 3> mean{};
   std::array<float, 3> std{};
 
+  ClipBlockShape block() const { return {"v", n_embd, n_ff, n_head, eps, use_gelu, ffn_swapped}; }
   prune::Grid grid() const { return {image_size_px / patch_size_px, image_size_px / patch_size_px}; }
   int32_t n_patch() const { return grid().size(); }
   /// Patches and [CLS].
@@ -67,7 +69,7 @@ struct TowerRequest {
 struct TowerSignal {
   prune::Need need;
   int64_t rows = 0;
-  std::vector<float> values;  // [rows, n] or, for keys, [n, n_embd]
+  std::vector<float> values;  // [rows, n]; keys [n, n_embd], ClipImage [n, n_joint]
 };
 
 /// n tokens: the patches, or what their merging left.

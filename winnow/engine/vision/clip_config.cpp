@@ -90,15 +90,13 @@ ClipConfig read_clip_config(const GgufFile& file, int32_t feature_blocks) {
   c.n_layer_run = c.n_layer;
   c.has_next_block = c.n_layer < c.n_layer_stored && stores_query_key(file, c.n_layer);
   c.has_cls = stores_cls(file, c.n_patch());
-  const GgufTensor* up = file.find("v.blk.0.ffn_up.weight");
-  c.ffn_swapped = up != nullptr && c.n_ff != c.n_embd && up->ne[0] == c.n_ff;
+  c.ffn_swapped = stores_ffn_swapped(file, c.block());
   return c;
 }
 
 std::vector<TensorSpec> clip_tensors(const ClipConfig& c) {
   constexpr WeightUse kMatrix = WeightUse::Matrix;
   const int64_t d = c.n_embd;
-  const int64_t ff = c.n_ff;
   std::vector<TensorSpec> table = {
       {"v.patch_embd.weight", {d, 3, c.patch_size_px, c.patch_size_px}},
       {"v.patch_embd.bias", {d}, WeightUse::Small, true},
@@ -107,23 +105,7 @@ std::vector<TensorSpec> clip_tensors(const ClipConfig& c) {
       {"v.pre_ln.bias", {d}},
   };
   if (c.has_cls) table.push_back({"v.class_embd", {d}});
-  const char* up = c.ffn_swapped ? "ffn_down" : "ffn_up";
-  const char* down = c.ffn_swapped ? "ffn_up" : "ffn_down";
-  for (int32_t il = 0; il < c.n_layer_run; ++il) {
-    const auto name = [&](std::string_view part) { return fmt::format("v.blk.{}.{}", il, part); };
-    for (const char* part : {"attn_q", "attn_k", "attn_v", "attn_out"}) {
-      table.push_back({name(part) + ".weight", {d, d}, kMatrix});
-      table.push_back({name(part) + ".bias", {d}});
-    }
-    for (const char* part : {"ln1", "ln2"}) {
-      table.push_back({name(part) + ".weight", {d}});
-      table.push_back({name(part) + ".bias", {d}});
-    }
-    table.push_back({name(up) + ".weight", {ff, d}, kMatrix});
-    table.push_back({name(up) + ".bias", {ff}});
-    table.push_back({name(down) + ".weight", {d, ff}, kMatrix});
-    table.push_back({name(down) + ".bias", {d}});
-  }
+  for (int32_t il = 0; il < c.n_layer_run; ++il) add_block_tensors(table, c.block(), il);
   if (c.has_next_block && c.n_layer_run == c.n_layer) {
     for (const char* part : kQueryKeyParts) {
       const std::string name = fmt::format("v.blk.{}.{}", c.n_layer, part);

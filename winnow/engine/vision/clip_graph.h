@@ -25,7 +25,8 @@ class ClipGraph {
       : graph(static_cast<std::size_t>(config.n_layer_run) * 64 + n_tap * 16 + 256, execution.observer),
         config_(config),
         w_(weights),
-        fused_(execution.fused) {}
+        fused_(execution.fused),
+        blocks_(config.block(), weights, execution.fused) {}
 
   ggml_tensor* embed(const std::vector<float>& patches);
   /// Rows [t, n_embd] that come from outside; they must stay alive until the graph has run.
@@ -45,21 +46,14 @@ class ClipGraph {
   std::vector<Wanted> wanted;
 
  private:
-  /// Queries and keys of a block, ne {n_embd, n}.
-  struct QueryKey {
-    ggml_tensor* q;
-    ggml_tensor* k;
-  };
-  QueryKey query_key(ggml_tensor* h, int32_t il) const;
-  ggml_tensor* weight(int32_t il, const char* part) const;
   ggml_tensor* mask(const std::vector<float>& log_sizes);
-  ggml_tensor* heads(ggml_tensor* x) const;
-  void taps(int32_t il, const QueryKey& qk, const TowerRequest& request);
-  ggml_tensor* tap(prune::Signal signal, const QueryKey& qk) const;
+  void taps(int32_t il, const ClipQueryKey& qk, const TowerRequest& request);
+  ggml_tensor* tap(prune::Signal signal, const ClipQueryKey& qk) const;
 
   const ClipConfig& config_;
   const Weights& w_;
   bool fused_;
+  ClipBlocks blocks_;
   ggml_tensor* keys_ = nullptr;
 };
 

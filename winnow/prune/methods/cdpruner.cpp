@@ -13,6 +13,7 @@
 //               more they show of it. The published numbers have it; sign=plus is the paper's equation.
 //   embeddings  r_i = mean_m +cos(f_i, e_m), e = the text's token embeddings: for models without a CLIP text
 //               tower, which the reference does not cover. The paper's equation; sign=minus turns it.
+//   auto        the engine makes it clip where the model has CLIP's text tower; else embeddings
 //
 // The gain in det K by token i is w_i^2 * h_i, with h_i the squared length of what is left of the unit vector
 // f_i / |f_i| when its parts along all picked vectors are taken away. The
@@ -154,9 +155,11 @@ class CdPruner final : public Method {
       .params = {
           {.name = "relevance",
            .kind = ParamKind::Choice,
-           .default_value = "embeddings",
-           .choices = {"embeddings", "clip"},
-           .help = "to the question: cosine to the text's token embeddings, or in CLIP's joint space"},
+           .default_value = "auto",
+           .choices = {"embeddings", "clip", "auto"},
+           .help =
+               "to the question: cosine to the text's token embeddings, or in CLIP's joint space; auto: clip "
+               "if the model file has CLIP's text tower, else embeddings"},
           {.name = "sign",
            .kind = ParamKind::Choice,
            .default_value = "auto",

@@ -5,11 +5,12 @@
 //   score = softmax over the patches of -p_i . t, with p_i and t in CLIP's joint space, not normalised
 //   k     = floor(n * share of the scores above Q3 + 1.5 (Q3 - Q1)), or n_keep - 1 with a count
 // The minus sign is the authors': features of the tower's last but one layer fit the text the more, the less
-// similar they are. The authors cut the text at CLIP's 77 tokens, so only the first row of clip_text counts.
-// relevance=clip is the authors' rule, but needs the tower's text model, which model files do not hold. The
-// default relevance=embeddings is ours: softmax of the mean cosine between the projected patch and the text's
-// token embeddings, without the minus. The authors' code hands its result on in float16; here it stays
-// float32.
+// similar they are. The authors cut the text at CLIP's 77 tokens, so only the first row of clip_text counts;
+// for longer questions theirs ends with an end token, which that row does not have.
+// relevance=clip is the authors' rule, but needs the tower's text model, which few model files hold.
+// relevance=embeddings is ours: softmax of the mean cosine between the projected patch and the text's token
+// embeddings, without the minus. The engine turns the default, auto, into clip where it can; else it is
+// embeddings. The authors' code hands its result on in float16; here it stays float32.
 
 #include <algorithm>
 #include <cmath>
@@ -102,11 +103,13 @@ class Trim final : public Method {
       .outputs = Outputs::Means,
       .raster_order = false,
       .before_projector = true,
-      .params = {{.name = "relevance",
-                  .kind = ParamKind::Choice,
-                  .default_value = "embeddings",
-                  .choices = {"clip", "embeddings"},
-                  .help = "fit by CLIP's text model (the paper) or by the decoder's embeddings"}}};
+      .params = {
+          {.name = "relevance",
+           .kind = ParamKind::Choice,
+           .default_value = "auto",
+           .choices = {"clip", "embeddings", "auto"},
+           .help = "fit by CLIP's text model (the paper) or by the decoder's embeddings; auto: clip if the "
+                   "model file has CLIP's text tower, else embeddings"}}};
 };
 
 }  // namespace

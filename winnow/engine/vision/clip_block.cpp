@@ -1,0 +1,85 @@
+#include "winnow/engine/vision/clip_block.h"
+
+#include <fmt/format.h>
+
+namespace winnow::engine {
+namespace {
+
+/// x * sigmoid(1.702 x), written with silu: ggml's own quick GELU goes through an f16 table.
+ggml_tensor* quick_gelu(ggml_context* ctx, ggml_tensor* x) {
+  constexpr float kSlope = 1.702f;
+  return ggml_scale(ctx, ggml_silu(ctx, ggml_scale(ctx, x, kSlope)), 1.0f / kSlope);
+}
+
+const char* up(const ClipBlockShape& shape) { return shape.ffn_swapped ? "ffn_down" : "ffn_up"; }
+const char* down(const ClipBlockShape& shape) { return shape.ffn_swapped ? "ffn_up" : "ffn_down"; }
+
+}  // namespace
+
+std::string block_tensor_name(const ClipBlockShape& shape, int32_t il, std::string_view part) {
+  return fmt::format("{}.blk.{}.{}", shape.tower, il, part);
+}
+
+void add_block_tensors(std::vector<TensorSpec>& table, const ClipBlockShape& shape, int32_t il) {
+  const auto add = [&](std::string_view part, std::vector<int64_t> weight) {
+    const std::string name = block_tensor_name(shape, il, part);
+    const int64_t n_out = weight[0];
+    const WeightUse use = weight.size() == 2 ? WeightUse::Matrix : WeightUse::Small;
+    table.push_back({name + ".weight", std::move(weight), use});
+    table.push_back({name + ".bias", {n_out}});
+  };
+  const int64_t d = shape.n_embd;
+  const int64_t ff = shape.n_ff;
+  for (const char* part : {"attn_q", "attn_k", "attn_v", "attn_out"}) add(part, {d, d});
+  for (const char* part : {"ln1", "ln2"}) add(part, {d});
+  add(up(shape), {ff, d});
+  add(down(shape), {d, ff});
+}
+
+bool stores_ffn_swapped(const GgufFile& file, const ClipBlockShape& shape) {
+  const GgufTensor* tensor = file.find(block_tensor_name(shape, 0, "ffn_up.weight"));
+  return tensor != nullptr && shape.n_ff != shape.n_embd && tensor->ne[0] == shape.n_ff;
+}
+
+ggml_tensor* ClipBlocks::weight(int32_t il, std::string_view part) const {
+  return w_.at(block_tensor_name(shape_, il, part));
+}
+
+/// The linear layer of that name.
+ggml_tensor* ClipBlocks::apply(ggml_context* ctx, ggml_tensor* x, int32_t il, std::string_view part) const {
+  return linear(ctx, x, weight(il, fmt::format("{}.weight", part)), weight(il, fmt::format("{}.bias", part)));
+}
+
+ggml_tensor* ClipBlocks::norm1(ggml_context* ctx, ggml_tensor* x, int32_t il) const {
+  return layer_norm(ctx, x, weight(il, "ln1.weight"), weight(il, "ln1.bias"), shape_.eps);
+}
+
+ClipQueryKey ClipBlocks::query_key(ggml_context* ctx, ggml_tensor* h, int32_t il) const {
+  return {apply(ctx, h, il, "attn_q"), apply(ctx, h, il, "attn_k")};
+}
+
+ggml_tensor* ClipBlocks::heads(ggml_context* ctx, ggml_tensor* x) const {
+  ggml_tensor* split = ggml_reshape_3d(ctx, x, shape_.n_embd / shape_.n_head, shape_.n_head, x->ne[1]);
+  return ggml_permute(ctx, split, 0, 2, 1, 3);
+}
+
+ggml_tensor* ClipBlocks::attend(ggml_context* ctx, ggml_tensor* h, const ClipQueryKey& qk, ggml_tensor* mask,
+                                int32_t il) const {
+  ggml_tensor* q = heads(ctx, qk.q);
+  ggml_tensor* k = heads(ctx, qk.k);
+  ggml_tensor* v = heads(ctx, apply(ctx, h, il, "attn_v"));
+  if (fused_) {
+    k = ggml_cast(ctx, k, GGML_TYPE_F16);
+    v = ggml_cast(ctx, v, GGML_TYPE_F16);
+  }
+  return apply(ctx, attention(ctx, q, k, v, mask, fused_), il, "attn_out");
+}
+
+ggml_tensor* ClipBlocks::mlp(ggml_context* ctx, ggml_tensor* x, int32_t il) const {
+  ggml_tensor* h = layer_norm(ctx, x, weight(il, "ln2.weight"), weight(il, "ln2.bias"), shape_.eps);
+  h = apply(ctx, h, il, up(shape_));
+  h = shape_.use_gelu ? ggml_gelu_erf(ctx, h) : quick_gelu(ctx, h);
+  return apply(ctx, h, il, down(shape_));
+}
+
+}  // namespace winnow::engine

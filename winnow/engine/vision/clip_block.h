@@ -1,0 +1,69 @@
+#pragma once
+
+// The blocks of a CLIP transformer, the same in its vision and its text tower: x + attention(LN(x)), then
+// x + mlp(LN(x)) (Radford et al. 2021, arXiv 2103.00020).
+
+#include <ggml.h>
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "winnow/engine/gguf.h"
+#include "winnow/engine/graph.h"
+#include "winnow/engine/weights.h"
+
+namespace winnow::engine {
+
+struct ClipBlockShape {
+  const char* tower = "v";  ///< begins the names of tensors: "v" or "t"
+  int32_t n_embd = 0;
+  int32_t n_ff = 0;
+  int32_t n_head = 0;
+  float eps = 1e-5f;
+  bool use_gelu = false;     ///< exact GELU instead of CLIP's quick GELU
+  bool ffn_swapped = false;  ///< oldest files call the two feed-forward matrices by each other's names
+};
+
+/// "t.blk.3.ln1.weight" of tower "t", block 3, part "ln1.weight".
+std::string block_tensor_name(const ClipBlockShape& shape, int32_t il, std::string_view part);
+/// Adds the tensors of block il to a table.
+void add_block_tensors(std::vector<TensorSpec>& table, const ClipBlockShape& shape, int32_t il);
+/// Reads ClipBlockShape::ffn_swapped off the shapes in a file.
+bool stores_ffn_swapped(const GgufFile& file, const ClipBlockShape& shape);
+
+/// Queries and keys of a block, ne {n_embd, n}.
+struct ClipQueryKey {
+  ggml_tensor* q;
+  ggml_tensor* k;
+};
+
+/// Parts of blocks as nodes of a graph. Rows of x are tokens, ne {n_embd, n}.
+class ClipBlocks {
+ public:
+  ClipBlocks(const ClipBlockShape& shape, const Weights& weights, bool fused)
+      : shape_(shape), w_(weights), fused_(fused) {}
+
+  /// The norm in front of attention.
+  ggml_tensor* norm1(ggml_context* ctx, ggml_tensor* x, int32_t il) const;
+  /// Of normed rows.
+  ClipQueryKey query_key(ggml_context* ctx, ggml_tensor* h, int32_t il) const;
+  /// What attention adds to x, h its normed rows; mask as engine::attention() takes it.
+  ggml_tensor* attend(ggml_context* ctx, ggml_tensor* h, const ClipQueryKey& qk, ggml_tensor* mask,
+                      int32_t il) const;
+  /// What the second half adds to x.
+  ggml_tensor* mlp(ggml_context* ctx, ggml_tensor* x, int32_t il) const;
+  /// ne {n_embd, n} -> {d_head, n, n_head}
+  ggml_tensor* heads(ggml_context* ctx, ggml_tensor* x) const;
+
+ private:
+  ggml_tensor* weight(int32_t il, std::string_view part) const;
+  ggml_tensor* apply(ggml_context* ctx, ggml_tensor* x, int32_t il, std::string_view part) const;
+
+  ClipBlockShape shape_;
+  const Weights& w_;
+  bool fused_;
+};
+
+}  // namespace winnow::engine
