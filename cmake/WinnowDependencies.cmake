@@ -18,6 +18,7 @@ endif()
 if(NOT WINNOW_MINIMAL)
   find_package(nlohmann_json REQUIRED)
   find_package(CLI11 REQUIRED)
+  find_package(OpenSSL REQUIRED COMPONENTS Crypto)  # SHA-256 of model files
 
   include(WinnowGgml)
 endif()

@@ -16,7 +16,7 @@ deps_dir=${WINNOW_DEPS_DIR:-$PWD/.deps}
 way=${WINNOW_DEPS:-auto}
 suite=${WINNOW_DEB_SUITE:-testing}
 packages="g++ cmake make pkg-config python3 libfmt-dev libhwy-dev nlohmann-json3-dev libcli11-dev libjpeg-dev
-          libpng-dev libgif-dev libwebp-dev libutf8proc-dev libgtest-dev libbenchmark-dev"
+          libpng-dev libgif-dev libwebp-dev libssl-dev libutf8proc-dev libgtest-dev libbenchmark-dev"
 train_packages="libtorch-dev libopenblas-dev"
 dev_packages="clang clang-format clang-tidy libclang-rt-dev"
 # ggml and libllama, and what they need newer than a stable system has.
@@ -148,7 +148,7 @@ main() {
     install_packages $wanted
   else
     say "no apt here: a C++20 compiler, CMake >= 3.24, pkg-config, python3, fmt, nlohmann-json, CLI11, libjpeg,"
-    say "libpng, giflib, libwebp, utf8proc and GoogleTest have to be there already; CMake says which is not. Highway is optional"
+    say "libpng, giflib, libwebp, OpenSSL, utf8proc and GoogleTest have to be there already; CMake says which is not. Highway is optional"
   fi
 
   [ "$way" = download ] || rm -f "$deps_dir/fetch-llama"

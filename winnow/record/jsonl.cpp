@@ -1,4 +1,4 @@
-#include "winnow/eval/jsonl.h"
+#include "winnow/record/jsonl.h"
 
 #include <fmt/ranges.h>
 
@@ -8,10 +8,10 @@
 
 #include "winnow/base/error.h"
 
-namespace winnow::eval {
+namespace winnow::record {
 namespace {
 
-constexpr const char* kWhere = "eval.json";
+constexpr const char* kWhere = "record.json";
 
 std::ifstream open_file(const std::string& path) {
   std::error_code ignored;
@@ -69,8 +69,28 @@ std::string JsonRow::text(std::string_view key) const {
 
 int64_t JsonRow::integer(std::string_view key) const {
   const Json& value = at(key);
-  if (!value.is_number_integer()) fail_field(key, "a whole number");
+  const bool fits = value.is_number_integer() &&
+                    !(value.is_number_unsigned() && value.get<uint64_t>() > uint64_t{INT64_MAX});
+  if (!fits) fail_field(key, "a whole number below 2^63");  // larger ones would wrap to negative
   return value.get<int64_t>();
+}
+
+uint64_t JsonRow::natural(std::string_view key) const {
+  const Json& value = at(key);
+  if (!value.is_number_unsigned()) fail_field(key, "a whole number, 0 or more");
+  return value.get<uint64_t>();
+}
+
+double JsonRow::number(std::string_view key) const {
+  const Json& value = at(key);
+  if (!value.is_number()) fail_field(key, "a number");
+  return value.get<double>();
+}
+
+bool JsonRow::boolean(std::string_view key) const {
+  const Json& value = at(key);
+  if (!value.is_boolean()) fail_field(key, "true or false");
+  return value.get<bool>();
 }
 
 std::vector<double> JsonRow::numbers(std::string_view key) const {
@@ -103,6 +123,14 @@ JsonRow JsonRow::row(std::string_view key, std::size_t idx) const {
   return {value[idx], fmt::format("{}: {}[{}]", place_, key, idx)};
 }
 
+Json parse_json(std::string_view text, const std::string& place) {
+  try {
+    return Json::parse(text);
+  } catch (const Json::exception& error) {
+    fail(ErrorCode::Corrupt, kWhere, "{}: not JSON: {}", place, reason_of(error));
+  }
+}
+
 Json read_json(const std::string& path) {
   std::ifstream file = open_file(path);
   try {
@@ -118,12 +146,7 @@ void for_each_line(const std::string& path, const std::function<void(const JsonR
   for (int64_t number = 1; std::getline(file, line); ++number) {
     if (line.find_first_not_of(" \t\r") == std::string::npos) continue;
     const std::string place = fmt::format("{}:{}", path, number);
-    Json value;
-    try {
-      value = Json::parse(line);
-    } catch (const Json::exception& error) {
-      fail(ErrorCode::Corrupt, kWhere, "{}: not JSON: {}", place, reason_of(error));
-    }
+    const Json value = parse_json(line, place);
     take(JsonRow(value, place));
   }
   WINNOW_CHECK(!file.bad(), Io, kWhere, "{}: cannot be read", path);
@@ -159,4 +182,4 @@ void for_each_element(const std::string& path, std::string_view key,
                key.empty() ? std::string() : fmt::format(" '{}' in an object", key));
 }
 
-}  // namespace winnow::eval
+}  // namespace winnow::record
