@@ -140,7 +140,7 @@ TEST(Pieces, CoordinatesAreOnePieceEach) {
                                            "0.56",       "," + kSpace, "1.00",       "]"};
   EXPECT_EQ(segment(" [0.00, 0.34, 0.56, 1.00]"), wanted);
   for (int32_t i = 0; i <= 100; i += 2) {
-    char text[8];
+    char text[16];
     std::snprintf(text, sizeof text, "%d.%02d", i / 100, i % 100);
     EXPECT_EQ(segment(text).size(), 1U) << text;
   }
