@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <vector>
 
+#include "winnow/base/quantile.h"
+
 namespace winnow::cli {
 
 /// Median and quartiles of repeated measurements, by linear interpolation between order statistics.
@@ -12,17 +14,10 @@ struct Spread {
   double high = 0.0;  ///< third quartile
 };
 
-inline double quantile(std::vector<double> values, double q) {
-  if (values.empty()) return 0.0;
+inline Spread spread_of(std::vector<double> values) {
   std::sort(values.begin(), values.end());
-  const double at = q * static_cast<double>(values.size() - 1);
-  const auto below = static_cast<std::size_t>(at);
-  const std::size_t above = std::min(below + 1, values.size() - 1);
-  return values[below] + (at - static_cast<double>(below)) * (values[above] - values[below]);
-}
-
-inline Spread spread_of(const std::vector<double>& values) {
-  return {quantile(values, 0.5), quantile(values, 0.25), quantile(values, 0.75)};
+  return {quantile_of_sorted(values, 0.5), quantile_of_sorted(values, 0.25),
+          quantile_of_sorted(values, 0.75)};
 }
 
 }  // namespace winnow::cli

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "winnow/base/error.h"
+#include "winnow/base/quantile.h"
 #include "winnow/base/rng.h"
 
 namespace winnow::eval {
@@ -60,16 +61,9 @@ void check_options(const BootstrapOptions& options) {
                "resamples, got {}, expected at least {}", options.n_resamples, kFewest);
 }
 
-/// The 2.5th and the 97.5th percentile, values between two resamples by a straight line.
 std::pair<double, double> middle_95(std::vector<double> values) {
   std::sort(values.begin(), values.end());
-  const auto at = [&](double share) {
-    const double place = share * static_cast<double>(values.size() - 1);
-    const auto below = static_cast<std::size_t>(place);
-    const std::size_t above = std::min(below + 1, values.size() - 1);
-    return values[below] + (place - static_cast<double>(below)) * (values[above] - values[below]);
-  };
-  return {at(0.025), at(0.975)};
+  return {quantile_of_sorted(values, 0.025), quantile_of_sorted(values, 0.975)};
 }
 
 }  // namespace
