@@ -48,15 +48,15 @@ std::string whole_lines(const std::string& path) {
   return text;
 }
 
-std::vector<ResultRow> parse_rows(const std::string& path, const RunHeader& header) {
-  const std::string text = whole_lines(path);
+/// Of the whole lines of a file; `path` is for messages.
+std::vector<ResultRow> parse_rows(std::string_view text, const std::string& path, const RunHeader& header) {
   std::vector<ResultRow> rows;
   std::map<RowKey, int64_t> line_of;
   int64_t number = 0;
   for (std::size_t start = 0; start < text.size();) {
     const std::size_t end = text.find('\n', start);
     const std::string place = fmt::format("{}:{}", path, ++number);
-    const Json json = parse_json(std::string_view(text).substr(start, end - start), place);
+    const Json json = parse_json(text.substr(start, end - start), place);
     rows.push_back(result_row(JsonRow(json, place)));
     check_belongs(rows.back(), header, place);
     const auto [first, is_new] = line_of.try_emplace(key_of(rows.back()), number);
@@ -99,7 +99,10 @@ Run read_run(const std::string& folder) {
   WINNOW_CHECK(is_run(folder), NotFound, kWhere, "{}: no run, expected a folder with run.json", folder);
   Run run{read_header(header_path(folder)), {}};
   std::error_code ignored;
-  if (fs::exists(rows_path(folder), ignored)) run.rows = parse_rows(rows_path(folder), run.header);
+  if (fs::exists(rows_path(folder), ignored)) {
+    const std::string path = rows_path(folder);
+    run.rows = parse_rows(whole_lines(path), path, run.header);
+  }
   return run;
 }
 
@@ -118,8 +121,9 @@ RunWriter::RunWriter(const std::string& folder, const RunHeader& header)
                    "{}: another run is there, with other settings: {}. Give another folder", folder,
                    differs.value_or(""));
       // Before anything is cut: a file with a bad row stays as it is.
-      for (const ResultRow& row : parse_rows(path_, header)) done_.insert(key_of(row));
-      cut_torn_line();
+      const std::string text = whole_lines(path_);
+      for (const ResultRow& row : parse_rows(text, path_, header)) done_.insert(key_of(row));
+      cut_after(std::ssize(text));
     } else {
       WINNOW_CHECK(fs::file_size(path_) == 0, Corrupt, kWhere, "{}: rows without a header, expected {}",
                    path_, header_path(folder));
@@ -135,8 +139,8 @@ RunWriter::~RunWriter() {
   if (file_ >= 0) ::close(file_);
 }
 
-void RunWriter::cut_torn_line() {
-  size_ = static_cast<int64_t>(whole_lines(path_).size());
+void RunWriter::cut_after(int64_t n_bytes) {
+  size_ = n_bytes;
   WINNOW_CHECK(::ftruncate(file_, size_) == 0, Io, kWhere, "{}: cannot be written: {}", path_,
                std::strerror(errno));
 }

@@ -53,7 +53,7 @@ class RunWriter {
   int64_t n_rows() const { return static_cast<int64_t>(done_.size()); }
 
  private:
-  void cut_torn_line();
+  void cut_after(int64_t n_bytes);
 
   RunHeader header_;
   std::string path_;
