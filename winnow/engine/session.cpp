@@ -33,11 +33,10 @@ void reduce_to_tokens(const PatchMerge& merge, int64_t d_tower, TowerOutput& tow
   if (merge.side == 1) return;
   tower.features = group_means(merge, tower.features, d_tower);
   for (TowerSignal& signal : tower.signals) {
-    const bool keys = signal.need.signal == prune::Signal::TowerKeys;
-    const bool joint = signal.need.signal == prune::Signal::ClipImage;
-    const int64_t width = keys ? d_tower : joint ? std::ssize(signal.values) / signal.rows : 1;
+    const bool per_token = prune::signal_shape(signal.need.signal) == prune::SignalShape::PerToken;
+    const int64_t width = per_token ? std::ssize(signal.values) / signal.rows : 1;
     signal.values = group_means(merge, signal.values, width);
-    if (keys || joint) signal.rows = merge.grid().size();
+    if (per_token) signal.rows = merge.grid().size();
   }
 }
 

@@ -280,12 +280,12 @@ MatrixView StepSignals::of_encoder(const Need& need, const ImageRun& run) {
   WINNOW_CHECK(found != image.signals.end(), InvalidArgument, kWhere,
                "the image was encoded without {} of block {}: encode it for the steps that are run",
                prune::signal_name(need.signal), need.block);
-  const bool rows = need.signal == Signal::TowerKeys || need.signal == Signal::ClipImage;
-  const int64_t cols = rows ? std::ssize(found->values) / n_row : run.count;
+  const bool per_token = prune::signal_shape(need.signal) == prune::SignalShape::PerToken;
+  const int64_t cols = per_token ? std::ssize(found->values) / n_row : run.count;
   if (run.row_of.empty()) return view(found->values, cols);
-  return keep(
-      rows ? pick_rows(found->values, n_row, run.row_of) : pick_columns(found->values, n_row, run.row_of),
-      cols);
+  return keep(per_token ? pick_rows(found->values, n_row, run.row_of)
+                        : pick_columns(found->values, n_row, run.row_of),
+              cols);
 }
 
 /// Rows as they entered layer 0: of all tokens that did, or of those still there.
