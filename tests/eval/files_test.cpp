@@ -7,8 +7,8 @@
 #include "tests/eval/fixture.h"
 #include "tests/support/expect_error.h"
 #include "winnow/eval/base64.h"
-#include "winnow/eval/jsonl.h"
 #include "winnow/eval/tsv.h"
+#include "winnow/record/jsonl.h"
 
 namespace winnow::eval {
 namespace {
@@ -138,7 +138,7 @@ TEST(Jsonl, ReadsLinesAndFields) {
   folder.write("a.jsonl",
                "{\"id\":7,\"text\":\"x\",\"v\":1.5,\"list\":[\"a\",2],\"no\":null}\r\n\n{\"id\":\"8\"}");
   std::vector<std::string> places;
-  for_each_line(folder.path("a.jsonl"), [&](const JsonRow& row) {
+  record::for_each_line(folder.path("a.jsonl"), [&](const record::JsonRow& row) {
     places.push_back(row.place());
     if (places.size() > 1) {
       EXPECT_EQ(row.text("id"), "8");
@@ -168,21 +168,22 @@ TEST(Jsonl, ReadsLinesAndFields) {
 
 TEST(Jsonl, NamesTheBrokenLine) {
   const Folder folder;
-  const auto ignore = [](const JsonRow&) {};
+  const auto ignore = [](const record::JsonRow&) {};
   folder.write("a.jsonl", "{}\n{\"id\": }\n");
   expect_error(ErrorCode::Corrupt, "a.jsonl:2: not JSON: parse error",
-               [&] { for_each_line(folder.path("a.jsonl"), ignore); });
+               [&] { record::for_each_line(folder.path("a.jsonl"), ignore); });
   folder.write("b.jsonl", "[1]\n");
   expect_error(ErrorCode::Corrupt, "b.jsonl:1: got array, expected an object",
-               [&] { for_each_line(folder.path("b.jsonl"), ignore); });
+               [&] { record::for_each_line(folder.path("b.jsonl"), ignore); });
   folder.write("c.jsonl", "{\"a\":\"\xff\"}\n");
   expect_error(ErrorCode::Corrupt, "c.jsonl:1: not JSON",
-               [&] { for_each_line(folder.path("c.jsonl"), ignore); });
-  expect_error(ErrorCode::NotFound, "none.jsonl: no such file", [&] { for_each_line("none.jsonl", ignore); });
-  expect_error(ErrorCode::Io, "cannot be read", [&] { read_json(folder.path()); });
+               [&] { record::for_each_line(folder.path("c.jsonl"), ignore); });
+  expect_error(ErrorCode::NotFound, "none.jsonl: no such file",
+               [&] { record::for_each_line("none.jsonl", ignore); });
+  expect_error(ErrorCode::Io, "cannot be read", [&] { record::read_json(folder.path()); });
   folder.write("d.json", "{\"a\":\n 1");
   expect_error(ErrorCode::Corrupt, "d.json: not JSON: parse error at line 2",
-               [&] { read_json(folder.path("d.json")); });
+               [&] { record::read_json(folder.path("d.json")); });
 }
 
 TEST(Json, HandsOverElementsOneByOne) {
@@ -191,33 +192,34 @@ TEST(Json, HandsOverElementsOneByOne) {
       "a.json",
       R"({"info":{"x":{"y":1},"data":[{"id":"inner"}]},"data":[{"id":1,"deep":[{"id":2}]},{"id":3}],"more":[{"id":4}]})");
   std::vector<std::string> seen;
-  for_each_element(folder.path("a.json"), "data", [&](const JsonRow& row) {
+  record::for_each_element(folder.path("a.json"), "data", [&](const record::JsonRow& row) {
     seen.push_back(row.text("id") + (row.has("deep") ? "+" : ""));
     EXPECT_EQ(row.place(), folder.path(fmt::format("a.json: data[{}]", seen.size() - 1)));
   });
   EXPECT_EQ(seen, (std::vector<std::string>{"1+", "3"}));
   folder.write("b.json", R"([{"id":1},{"id":2,"list":[{"id":3}]}])");
   seen.clear();
-  for_each_element(folder.path("b.json"), "", [&](const JsonRow& row) { seen.push_back(row.text("id")); });
+  record::for_each_element(folder.path("b.json"), "",
+                           [&](const record::JsonRow& row) { seen.push_back(row.text("id")); });
   EXPECT_EQ(seen, (std::vector<std::string>{"1", "2"}));
   folder.write("c.json", R"({"data":[]})");
-  for_each_element(folder.path("c.json"), "data", [](const JsonRow&) { FAIL(); });
+  record::for_each_element(folder.path("c.json"), "data", [](const record::JsonRow&) { FAIL(); });
 }
 
 TEST(Json, SaysWhatIsNoList) {
   const Folder folder;
-  const auto ignore = [](const JsonRow&) {};
+  const auto ignore = [](const record::JsonRow&) {};
   folder.write("a.json", R"({"data":{"id":1}})");
   expect_error(ErrorCode::Corrupt, "a.json: expected a list 'data' in an object",
-               [&] { for_each_element(folder.path("a.json"), "data", ignore); });
+               [&] { record::for_each_element(folder.path("a.json"), "data", ignore); });
   expect_error(ErrorCode::Corrupt, "a.json: expected a list",
-               [&] { for_each_element(folder.path("a.json"), "", ignore); });
+               [&] { record::for_each_element(folder.path("a.json"), "", ignore); });
   folder.write("b.json", R"({"data":[{"id":1},7]})");
   expect_error(ErrorCode::Corrupt, "b.json: data[1]: got number, expected an object",
-               [&] { for_each_element(folder.path("b.json"), "data", ignore); });
+               [&] { record::for_each_element(folder.path("b.json"), "data", ignore); });
   folder.write("c.json", R"({"data":[{"id":1})");
   expect_error(ErrorCode::Corrupt, "c.json: not JSON",
-               [&] { for_each_element(folder.path("c.json"), "data", ignore); });
+               [&] { record::for_each_element(folder.path("c.json"), "data", ignore); });
 }
 
 }  // namespace

@@ -9,9 +9,9 @@
 #include "winnow/base/rng.h"
 #include "winnow/eval/answer_normaliser.h"
 #include "winnow/eval/base64.h"
-#include "winnow/eval/jsonl.h"
 #include "winnow/eval/python_text.h"
 #include "winnow/eval/tsv.h"
+#include "winnow/record/jsonl.h"
 
 namespace winnow::eval {
 namespace {
@@ -85,7 +85,7 @@ TEST(RandomBytes, Base64) {
 TEST(RandomBytes, JsonLinesAndLists) {
   Rng rng(4);
   const Folder folder;
-  const auto take = [](const JsonRow& row) {
+  const auto take = [](const record::JsonRow& row) {
     for (const char* key : {"a", "b"}) {
       attempt([&] { row.text(key); });
       attempt([&] { row.texts(key); });
@@ -98,9 +98,9 @@ TEST(RandomBytes, JsonLinesAndLists) {
                        : i % 3 == 1 ? "["
                                     : "{") +
                           random_text(rng, "{}[]\",:ab10 \n\\e-.", 40));
-    attempt([&] { for_each_line(folder.path("f"), take); });
-    attempt([&] { for_each_element(folder.path("f"), "a", take); });
-    attempt([&] { for_each_element(folder.path("f"), "", take); });
+    attempt([&] { record::for_each_line(folder.path("f"), take); });
+    attempt([&] { record::for_each_element(folder.path("f"), "a", take); });
+    attempt([&] { record::for_each_element(folder.path("f"), "", take); });
   }
 }
 
@@ -110,8 +110,8 @@ TEST(RandomBytes, DeepJson) {
     std::string text;
     for (int i = 0; i < 100000; ++i) text += open;
     folder.write("f", text);
-    attempt([&] { for_each_line(folder.path("f"), [](const JsonRow&) {}); });
-    attempt([&] { for_each_element(folder.path("f"), "a", [](const JsonRow&) {}); });
+    attempt([&] { record::for_each_line(folder.path("f"), [](const record::JsonRow&) {}); });
+    attempt([&] { record::for_each_element(folder.path("f"), "a", [](const record::JsonRow&) {}); });
   }
 }
 

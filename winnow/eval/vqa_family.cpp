@@ -44,9 +44,9 @@ void check_annotators(const std::vector<Item>& items) {
   }
 }
 
-std::vector<std::string> annotators_of(const JsonRow& row) {
+std::vector<std::string> annotators_of(const record::JsonRow& row) {
   if (!row.has("answers")) return {};
-  const Json& list = row.at("answers");
+  const record::Json& list = row.at("answers");
   if (!list.is_array() || list.empty() || !list.front().is_object()) return row.texts("answers");
   std::vector<std::string> out;
   for (std::size_t i = 0; i < list.size(); ++i) out.push_back(row.row("answers", i).text("answer"));

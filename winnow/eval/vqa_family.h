@@ -7,7 +7,7 @@
 
 #include "winnow/eval/answer_normaliser.h"
 #include "winnow/eval/benchmark.h"
-#include "winnow/eval/jsonl.h"
+#include "winnow/record/jsonl.h"
 
 namespace winnow::eval {
 
@@ -23,6 +23,6 @@ Score soft_scored_official(const Item& item, std::string_view answer);
 void check_annotators(const std::vector<Item>& items);
 
 /// The field "answers" of a row: a list of texts, or of objects with a field "answer".
-std::vector<std::string> annotators_of(const JsonRow& row);
+std::vector<std::string> annotators_of(const record::JsonRow& row);
 
 }  // namespace winnow::eval

@@ -11,11 +11,11 @@
 #include <algorithm>
 
 #include "winnow/eval/dataset_files.h"
-#include "winnow/eval/jsonl.h"
 #include "winnow/eval/metrics.h"
 #include "winnow/eval/prompt_text.h"
 #include "winnow/eval/python_text.h"
 #include "winnow/eval/relaxed_match.h"
+#include "winnow/record/jsonl.h"
 
 namespace winnow::eval {
 namespace {
@@ -24,7 +24,7 @@ constexpr std::string_view kSingleWord = "\nAnswer the question with a single wo
 
 std::vector<Item> read_file(const std::string& path, const std::string& split) {
   std::vector<Item> items;
-  for_each_element(path, "", [&](const JsonRow& row) {
+  record::for_each_element(path, "", [&](const record::JsonRow& row) {
     Item item;
     item.id = fmt::format("{}/{}", split, items.size());
     item.category = item.split = split;

@@ -7,10 +7,10 @@
 // vlmeval/dataset/utils/vqa_eval.py (method `accuracy`: blanks at the ends go, any case).
 
 #include "winnow/eval/dataset_files.h"
-#include "winnow/eval/jsonl.h"
 #include "winnow/eval/metrics.h"
 #include "winnow/eval/prompt_text.h"
 #include "winnow/eval/python_text.h"
+#include "winnow/record/jsonl.h"
 
 namespace winnow::eval {
 namespace {
@@ -52,7 +52,7 @@ class Gqa final : public Benchmark {
     }
     std::map<std::string, Asked> asked;
     if (const auto llava = folder.find({"llava_gqa_testdev_balanced.jsonl"})) {
-      for_each_line(*llava, [&](const JsonRow& row) {
+      record::for_each_line(*llava, [&](const record::JsonRow& row) {
         asked[row.text("question_id")] = {row.text("text"), row.text("image")};
       });
     }
@@ -93,11 +93,11 @@ class Gqa final : public Benchmark {
 
  private:
   static std::vector<Item> read_questions(const std::string& path, std::map<std::string, Asked>& asked) {
-    const Json file = read_json(path);
-    const JsonRow questions(file, path);
+    const record::Json file = record::read_json(path);
+    const record::JsonRow questions(file, path);
     std::vector<Item> items;
     for (const auto& entry : file.items()) {
-      const JsonRow row = questions.row(entry.key());
+      const record::JsonRow row = questions.row(entry.key());
       Item item;
       item.id = entry.key();
       item.place = row.place();
@@ -105,7 +105,7 @@ class Gqa final : public Benchmark {
       if (row.has("answer")) item.answers = {row.text("answer")};
       item.images = {{.key = "", .path = row.text("imageId"), .bytes = nullptr}};
       if (row.has("types")) {
-        const JsonRow types = row.row("types");
+        const record::JsonRow types = row.row("types");
         item.category = types.text("structural");
         item.subcategory = types.text("semantic");
       }

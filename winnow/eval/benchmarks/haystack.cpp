@@ -15,11 +15,11 @@
 
 #include "winnow/base/error.h"
 #include "winnow/eval/dataset_files.h"
-#include "winnow/eval/jsonl.h"
 #include "winnow/eval/metrics.h"
 #include "winnow/eval/prompt_text.h"
 #include "winnow/eval/python_text.h"
 #include "winnow/eval/yes_no.h"
+#include "winnow/record/jsonl.h"
 
 namespace winnow::eval {
 namespace {
@@ -56,7 +56,7 @@ struct Pictures {
   std::size_t needle = 0;
 };
 
-Pictures pictures_of(const JsonRow& row, std::size_t number) {
+Pictures pictures_of(const record::JsonRow& row, std::size_t number) {
   if (row.has("images")) {
     Pictures out{row.texts("images"), 0};
     const int64_t needle = row.integer("needle");
@@ -77,7 +77,7 @@ Pictures pictures_of(const JsonRow& row, std::size_t number) {
 
 std::vector<Item> read_file(const std::string& path, const std::string& split) {
   std::vector<Item> items;
-  for_each_element(path, "", [&](const JsonRow& row) {
+  record::for_each_element(path, "", [&](const record::JsonRow& row) {
     Item item;
     item.id = fmt::format("{}/{}", split, items.size());
     item.split = split;

@@ -12,10 +12,10 @@
 #include <array>
 
 #include "winnow/eval/dataset_files.h"
-#include "winnow/eval/jsonl.h"
 #include "winnow/eval/metrics.h"
 #include "winnow/eval/prompt_text.h"
 #include "winnow/eval/python_text.h"
+#include "winnow/record/jsonl.h"
 
 namespace winnow::eval {
 namespace {
@@ -61,7 +61,7 @@ class OcrBench final : public Benchmark {
       folder.nothing_here();
     }
     std::vector<Item> items;
-    for_each_element(*file, "", [&](const JsonRow& row) {
+    record::for_each_element(*file, "", [&](const record::JsonRow& row) {
       Item item;
       item.id = std::to_string(items.size());  // the file's ids are those of 29 data sets
       item.place = row.place();

@@ -21,11 +21,11 @@
 
 #include "winnow/base/error.h"
 #include "winnow/eval/dataset_files.h"
-#include "winnow/eval/jsonl.h"
 #include "winnow/eval/metrics.h"
 #include "winnow/eval/prompt_text.h"
 #include "winnow/eval/python_text.h"
 #include "winnow/eval/yes_no.h"
+#include "winnow/record/jsonl.h"
 
 namespace winnow::eval {
 namespace {
@@ -40,7 +40,7 @@ std::string label_of(std::string_view text, std::string_view place) {
 
 std::vector<Item> read_file(const std::string& path, const std::string& category) {
   std::vector<Item> items;
-  for_each_line(path, [&](const JsonRow& row) {
+  record::for_each_line(path, [&](const record::JsonRow& row) {
     Item item;
     item.id = category + "/" + row.text("question_id");
     item.category = item.split = category;

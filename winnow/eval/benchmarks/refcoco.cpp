@@ -14,10 +14,10 @@
 
 #include "winnow/base/error.h"
 #include "winnow/eval/dataset_files.h"
-#include "winnow/eval/jsonl.h"
 #include "winnow/eval/metrics.h"
 #include "winnow/eval/prompt_text.h"
 #include "winnow/eval/python_text.h"
+#include "winnow/record/jsonl.h"
 
 namespace winnow::eval {
 namespace {
@@ -53,7 +53,7 @@ void set_box(Item& item, const std::vector<double>& xywh, const std::vector<doub
 
 std::vector<Item> read_file(const std::string& path, const std::string& split) {
   std::vector<Item> items;
-  for_each_line(path, [&](const JsonRow& row) {
+  record::for_each_line(path, [&](const record::JsonRow& row) {
     Item item;
     item.place = row.place();
     item.category = item.split = split;

@@ -9,10 +9,10 @@
 #include "winnow/base/error.h"
 #include "winnow/eval/choice.h"
 #include "winnow/eval/dataset_files.h"
-#include "winnow/eval/jsonl.h"
 #include "winnow/eval/metrics.h"
 #include "winnow/eval/prompt_text.h"
 #include "winnow/eval/python_text.h"
+#include "winnow/record/jsonl.h"
 
 namespace winnow::eval {
 namespace {
@@ -24,7 +24,7 @@ std::string letter_of(std::size_t idx) { return {static_cast<char>('A' + idx)}; 
 /// What the user says in LLaVA's file, without the picture's mark, by question id.
 std::map<std::string, std::string> read_asked(const std::string& path) {
   std::map<std::string, std::string> asked;
-  for_each_element(path, "", [&](const JsonRow& row) {
+  record::for_each_element(path, "", [&](const record::JsonRow& row) {
     const std::string text = row.row("conversations", 0).text("value");
     asked[row.text("id")] = strip(replaced(text, "<image>", ""));
   });
@@ -87,11 +87,11 @@ class ScienceQa final : public Benchmark {
   static std::vector<Item> read_problems(const std::string& path, const std::string& splits_path,
                                          const std::string& split,
                                          const std::map<std::string, std::string>& asked) {
-    const Json problems_file = read_json(path), splits_file = read_json(splits_path);
-    const JsonRow problems(problems_file, path);
+    const record::Json problems_file = record::read_json(path), splits_file = record::read_json(splits_path);
+    const record::JsonRow problems(problems_file, path);
     std::vector<Item> items;
-    for (const std::string& id : JsonRow(splits_file, splits_path).texts(split)) {
-      const JsonRow row = problems.row(id);
+    for (const std::string& id : record::JsonRow(splits_file, splits_path).texts(split)) {
+      const record::JsonRow row = problems.row(id);
       if (!row.has("image")) continue;  // ScienceQA-IMG
       Item item;
       item.id = id;

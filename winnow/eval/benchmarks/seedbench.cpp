@@ -8,10 +8,10 @@
 #include "winnow/base/error.h"
 #include "winnow/eval/choice.h"
 #include "winnow/eval/dataset_files.h"
-#include "winnow/eval/jsonl.h"
 #include "winnow/eval/metrics.h"
 #include "winnow/eval/prompt_text.h"
 #include "winnow/eval/python_text.h"
+#include "winnow/record/jsonl.h"
 
 namespace winnow::eval {
 namespace {
@@ -28,10 +28,10 @@ std::string checked_letter(const std::string& answer, const Item& item) {
 /// Names of the abilities by number.
 std::map<std::string, std::string> read_types(const std::string& path) {
   std::map<std::string, std::string> names;
-  const Json file = read_json(path);
-  const JsonRow top(file, path);
+  const record::Json file = record::read_json(path);
+  const record::JsonRow top(file, path);
   if (!top.has("question_type")) return names;
-  const JsonRow types = top.row("question_type");
+  const record::JsonRow types = top.row("question_type");
   for (const auto& entry : types.value().items()) names[types.text(entry.key())] = entry.key();
   return names;
 }
@@ -50,7 +50,8 @@ class SeedBench final : public Benchmark {
     }
     std::map<std::string, std::string> asked;
     if (const auto llava = folder.find({"llava-seed-bench.jsonl"})) {
-      for_each_line(*llava, [&](const JsonRow& row) { asked[row.text("question_id")] = row.text("text"); });
+      record::for_each_line(
+          *llava, [&](const record::JsonRow& row) { asked[row.text("question_id")] = row.text("text"); });
     }
     return finish_items(read_questions(*file, asked), options, [&](Item& item) {
       item.images[0] = folder.picture({item.images[0].path}, {"SEED-Bench-image", "images", ""}, item);
@@ -94,7 +95,7 @@ class SeedBench final : public Benchmark {
                                           const std::map<std::string, std::string>& asked) {
     const auto types = read_types(path);
     std::vector<Item> items;
-    for_each_element(path, "questions", [&](const JsonRow& row) {
+    record::for_each_element(path, "questions", [&](const record::JsonRow& row) {
       if (row.text("data_type") != "image") return;
       Item item;
       item.id = row.text("question_id");

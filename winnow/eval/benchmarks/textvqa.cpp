@@ -12,11 +12,11 @@
 
 #include "winnow/base/error.h"
 #include "winnow/eval/dataset_files.h"
-#include "winnow/eval/jsonl.h"
 #include "winnow/eval/metrics.h"
 #include "winnow/eval/prompt_text.h"
 #include "winnow/eval/python_text.h"
 #include "winnow/eval/vqa_family.h"
+#include "winnow/record/jsonl.h"
 
 namespace winnow::eval {
 namespace {
@@ -101,7 +101,7 @@ class TextVqa final : public Benchmark {
  private:
   static std::vector<Item> read_annotations(const std::string& path) {
     std::vector<Item> items;
-    for_each_element(path, "data", [&](const JsonRow& row) {
+    record::for_each_element(path, "data", [&](const record::JsonRow& row) {
       Item item;
       item.id = row.text("question_id");
       item.place = row.place();
@@ -116,7 +116,7 @@ class TextVqa final : public Benchmark {
 
   void add_asked(std::vector<Item>& items, const std::string& path) const {
     std::map<std::pair<std::string, std::string>, std::string> asked;
-    for_each_line(path, [&](const JsonRow& row) {
+    record::for_each_line(path, [&](const record::JsonRow& row) {
       const std::string text = row.text("text");
       asked[{row.text("question_id"), question_of(text, row.place())}] = text;
     });

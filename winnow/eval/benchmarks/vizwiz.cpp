@@ -8,11 +8,11 @@
 
 #include "winnow/base/error.h"
 #include "winnow/eval/dataset_files.h"
-#include "winnow/eval/jsonl.h"
 #include "winnow/eval/metrics.h"
 #include "winnow/eval/prompt_text.h"
 #include "winnow/eval/python_text.h"
 #include "winnow/eval/vqa_family.h"
+#include "winnow/record/jsonl.h"
 
 namespace winnow::eval {
 namespace {
@@ -31,10 +31,11 @@ class VizWiz final : public Benchmark {
     }
     std::map<std::string, std::string> asked;
     if (const auto llava = folder.find({"llava_val.jsonl"})) {
-      for_each_line(*llava, [&](const JsonRow& row) { asked[row.text("image")] = row.text("text"); });
+      record::for_each_line(*llava,
+                            [&](const record::JsonRow& row) { asked[row.text("image")] = row.text("text"); });
     }
     std::vector<Item> items;
-    for_each_element(*file, "", [&](const JsonRow& row) {
+    record::for_each_element(*file, "", [&](const record::JsonRow& row) {
       Item item;
       item.id = row.text("image");
       item.place = row.place();

@@ -12,11 +12,11 @@
 
 #include "winnow/base/error.h"
 #include "winnow/eval/dataset_files.h"
-#include "winnow/eval/jsonl.h"
 #include "winnow/eval/metrics.h"
 #include "winnow/eval/prompt_text.h"
 #include "winnow/eval/python_text.h"
 #include "winnow/eval/vqa_family.h"
+#include "winnow/record/jsonl.h"
 
 namespace winnow::eval {
 namespace {
@@ -71,7 +71,7 @@ class VqaV2 final : public Benchmark {
  private:
   static std::vector<Item> read_questions(const std::string& path) {
     std::vector<Item> items;
-    for_each_element(path, "questions", [&](const JsonRow& row) {
+    record::for_each_element(path, "questions", [&](const record::JsonRow& row) {
       Item item;
       item.id = row.text("question_id");
       item.place = row.place();
@@ -92,7 +92,7 @@ class VqaV2 final : public Benchmark {
 
   static void add_annotations(std::vector<Item>& items, const std::string& path) {
     const ByIdentity known = by_id(items);
-    for_each_element(path, "annotations", [&](const JsonRow& row) {
+    record::for_each_element(path, "annotations", [&](const record::JsonRow& row) {
       const std::string id = row.text("question_id");
       const auto found = known.find(id);
       WINNOW_CHECK(found != known.end(), Corrupt, kWhere, "{}: question '{}' is not in the file of questions",
@@ -104,7 +104,7 @@ class VqaV2 final : public Benchmark {
 
   static void add_asked(std::vector<Item>& items, const std::string& path) {
     const ByIdentity known = by_id(items);
-    for_each_line(path, [&](const JsonRow& row) {
+    record::for_each_line(path, [&](const record::JsonRow& row) {
       const auto found = known.find(row.text("question_id"));
       if (found != known.end()) found->second->asked = row.text("text");
     });
