@@ -29,16 +29,10 @@ Strings vocabulary(const Strings& merged) {
 
 std::string vocabulary_file(const Strings& tokens, const Strings& merges = {}) {
   static int count = 0;
-  std::string path = fmt::format("{}/clip-vocab-{}.gguf", testing::scratch_folder(), count++);
-  GgufWriter writer(path);
-  if (!tokens.empty()) writer.set_str_array("tokenizer.ggml.tokens", tokens);
-  if (!merges.empty()) writer.set_str_array("tokenizer.ggml.merges", merges);
-  const int64_t ne[] = {1};
-  writer.add_tensor("t", GGML_TYPE_F32, ne);
-  writer.begin();
-  writer.write("t", std::vector<uint8_t>(4));
-  writer.finish();
-  return path;
+  return testing::keys_file(fmt::format("clip-vocab-{}.gguf", count++), [&](GgufWriter& writer) {
+    if (!tokens.empty()) writer.set_str_array("tokenizer.ggml.tokens", tokens);
+    if (!merges.empty()) writer.set_str_array("tokenizer.ggml.merges", merges);
+  });
 }
 
 /// Tokens as text, without begin and end.

@@ -115,17 +115,12 @@ TEST(ChooseTemplate, NamesTextsAndErrors) {
 }
 
 /// A GGUF file with nothing but text keys.
-std::string keys_file(const std::string& name, const std::vector<std::pair<std::string, std::string>>& keys) {
-  const std::string path = testing::scratch_folder() + "/" + name;
-  GgufWriter writer(path);
-  writer.set_str("general.architecture", "llama");
-  for (const auto& [key, value] : keys) writer.set_str(key, value);
-  const int64_t ne[] = {1};
-  writer.add_tensor("t", GGML_TYPE_F32, ne);
-  writer.begin();
-  writer.write("t", std::vector<uint8_t>(4));
-  writer.finish();
-  return path;
+std::string texts_file(const std::string& name,
+                       const std::vector<std::pair<std::string, std::string>>& keys) {
+  return testing::keys_file(name, [&](GgufWriter& writer) {
+    writer.set_str("general.architecture", "llama");
+    for (const auto& [key, value] : keys) writer.set_str(key, value);
+  });
 }
 
 const std::string kChatMl =
@@ -134,7 +129,7 @@ const std::string kChatMl =
     "'\n'}}{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}";
 
 TEST(ChooseTemplate, TheFilesOwnChatTemplateIsHonoured) {
-  const GgufFile file(keys_file("chatml.gguf", {{"tokenizer.chat_template", kChatMl}}));
+  const GgufFile file(texts_file("chatml.gguf", {{"tokenizer.chat_template", kChatMl}}));
   const PromptTemplate chosen = choose_template("", file, tokenizer());
   EXPECT_EQ(chosen.name, "tokenizer.chat_template");
   EXPECT_EQ(written_turn(chosen, "What?", 2, true, tokenizer()),
@@ -145,7 +140,7 @@ TEST(ChooseTemplate, TheFilesOwnChatTemplateIsHonoured) {
 }
 
 TEST(ChooseTemplate, TheFilesWinnowTemplateComesBeforeItsChatTemplate) {
-  const GgufFile file(keys_file(
+  const GgufFile file(texts_file(
       "own.gguf", {{"tokenizer.chat_template", kChatMl}, {"winnow.prompt_template", "{image}Q {prompt} A"}}));
   const PromptTemplate chosen = choose_template("", file, tokenizer());
   EXPECT_EQ(written_turn(chosen, "x", 1, true, tokenizer()), "<image>Q x A");
@@ -153,7 +148,7 @@ TEST(ChooseTemplate, TheFilesWinnowTemplateComesBeforeItsChatTemplate) {
 }
 
 TEST(ChooseTemplate, UnknownChatTemplatesFallBack) {
-  const GgufFile file(keys_file("odd.gguf", {{"tokenizer.chat_template", "{{ something nobody knows }}"}}));
+  const GgufFile file(texts_file("odd.gguf", {{"tokenizer.chat_template", "{{ something nobody knows }}"}}));
   EXPECT_EQ(choose_template("", file, tokenizer()).name, "vicuna_v1");
 }
 

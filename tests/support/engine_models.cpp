@@ -81,6 +81,18 @@ const std::string& scratch_folder() {
   return folder.path;
 }
 
+std::string keys_file(const std::string& name, const std::function<void(engine::GgufWriter&)>& set_keys) {
+  const std::string path = scratch_folder() + "/" + name;
+  engine::GgufWriter writer(path);
+  set_keys(writer);
+  const int64_t ne[] = {1};  // a file without tensors is none
+  writer.add_tensor("t", GGML_TYPE_F32, ne);
+  writer.begin();
+  writer.write("t", std::vector<uint8_t>(4));
+  writer.finish();
+  return path;
+}
+
 engine::SynthFiles synth_files(const engine::SynthShape& shape, ggml_type type, uint64_t seed) {
   static std::map<std::string, engine::SynthFiles> written;
   const std::string key = shape.name + "_" + ggml_type_name(type) + "_" + std::to_string(seed);

@@ -3,6 +3,7 @@
 // Small models, pictures and whole runs for the engine's tests.
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -11,6 +12,7 @@
 #include <vector>
 
 #include "tests/support/reference_llava.h"
+#include "winnow/engine/gguf_writer.h"
 #include "winnow/engine/model.h"
 #include "winnow/engine/session.h"
 #include "winnow/engine/synth.h"
@@ -37,6 +39,8 @@ engine::Prompt oracle_prompt();
 
 /// Folder of this process for files made by tests, removed at its end.
 const std::string& scratch_folder();
+/// A GGUF file there with nothing but metadata: set_keys writes it. Returns the path.
+std::string keys_file(const std::string& name, const std::function<void(engine::GgufWriter&)>& set_keys);
 /// A random-weight pair, written once per process for each name, type and seed.
 engine::SynthFiles synth_files(const engine::SynthShape& shape, ggml_type type = GGML_TYPE_F32,
                                uint64_t seed = 5);
