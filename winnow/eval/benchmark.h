@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "winnow/eval/box.h"
+#include "winnow/eval/headline.h"
 
 namespace winnow::eval {
 
@@ -114,6 +115,8 @@ class Benchmark {
   /// The number that papers print comes first. Throws InvalidArgument without rows, or for groups that are
   /// not whole (MME).
   virtual std::vector<Metric> aggregate(std::span<const ScoredRow> rows, Convention convention) const = 0;
+  /// aggregate()'s first metric for resampling. The mean of the scores unless a benchmark says otherwise.
+  virtual Headline headline(Convention) const { return mean_headline(); }
 };
 
 /// Every benchmark, in the order of the docs. Lives as long as the program.

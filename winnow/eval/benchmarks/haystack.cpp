@@ -168,6 +168,8 @@ class Haystack final : public Benchmark {
     return out;
   }
 
+  Headline headline(Convention) const override { return mean_headline(&ScoredRow::category); }
+
  private:
   BenchmarkInfo info_{.name = "haystack",
                       .summary = "a yes/no question about the one picture of several that holds an anchor",

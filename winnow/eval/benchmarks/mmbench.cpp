@@ -159,6 +159,18 @@ class MmBench final : public Benchmark {
     return out;
   }
 
+  Headline headline(Convention) const override {
+    Headline out = mean_headline();
+    out.parts = [](std::span<const ScoredRow* const> group) -> std::vector<HeadlinePart> {
+      if (std::none_of(group.begin(), group.end(), is_first_order)) return {};
+      const bool all = std::all_of(group.begin(), group.end(),
+                                   [](const ScoredRow* row) { return row->score.value == 1.0; });
+      return {{"", {all ? 1.0 : 0.0, 1.0}}};
+    };
+    out.is_plain_mean = false;
+    return out;
+  }
+
  private:
   static void check_answer(const Item& item) {
     if (item.answers.empty()) return;  // finish_items says so

@@ -175,6 +175,21 @@ class Mme final : public Benchmark {
     return out;
   }
 
+  Headline headline(Convention) const override {
+    Headline out;
+    out.parts = [](std::span<const ScoredRow* const> pair) -> std::vector<HeadlinePart> {
+      WINNOW_CHECK(pair.size() == kPair, InvalidArgument, kWhere,
+                   "picture '{}' has {} scored questions, expected 2", pair[0]->group, pair.size());
+      const double first = pair[0]->score.value, second = pair[1]->score.value;
+      return {{pair[0]->category, {first + second, first * second, 1.0}}};
+    };
+    out.value = [](const Sums& sums) {
+      return sums[2] > 0.0 ? (50.0 * sums[0] + 100.0 * sums[1]) / sums[2] : 0.0;
+    };
+    out.adds_strata = true;
+    return out;
+  }
+
  private:
   static void add_category(DataFolder& folder, const std::string& root, std::string_view category,
                            std::vector<Item>& items,

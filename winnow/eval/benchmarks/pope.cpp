@@ -197,6 +197,32 @@ class Pope final : public Benchmark {
     return out;
   }
 
+  Headline headline(Convention convention) const override {
+    Headline out;
+    out.parts = [convention](std::span<const ScoredRow* const> group) {
+      std::vector<HeadlinePart> parts;
+      for (const ScoredRow* row : group) {
+        Counts one;
+        one.add(*row);
+        const Sums sums{one.tp, one.fp, one.missed, one.neither_of_yes};
+        for (const std::string_view category : split_at(row->category, ',')) {
+          parts.push_back({convention == Convention::Llava ? std::string(category) : std::string(), sums});
+          if (convention == Convention::Lmms) break;  // a question counts once
+        }
+      }
+      return parts;
+    };
+    out.value = [convention](const Sums& sums) {
+      Counts counts;
+      counts.tp = sums[0];
+      counts.fp = sums[1];
+      counts.missed = sums[2];
+      counts.neither_of_yes = sums[3];
+      return 100.0 * rates_of(counts, convention).f1;
+    };
+    return out;
+  }
+
  private:
   BenchmarkInfo info_{
       .name = "pope",

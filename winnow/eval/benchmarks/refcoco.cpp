@@ -178,6 +178,8 @@ class RefCoco final : public Benchmark {
     return out;
   }
 
+  Headline headline(Convention) const override { return mean_headline(&ScoredRow::category); }
+
  private:
   static double detail(const ScoredRow& row, const char* name) {
     const auto found = row.score.detail.find(name);
