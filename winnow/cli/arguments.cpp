@@ -13,6 +13,7 @@
 #include "winnow/base/log.h"
 #include "winnow/base/process.h"
 #include "winnow/prune/cascade.h"
+#include "winnow/sweep/configuration.h"
 
 namespace winnow::cli {
 namespace fs = std::filesystem;
@@ -168,17 +169,12 @@ engine::PruneOptions PruneArguments::options(const engine::Model& model) const {
   WINNOW_CHECK(!layer || *layer >= 0, InvalidArgument, "cli.prune", "--layer, got {}, expected 0 to {}",
                *layer, n_layer - 1);
   out.steps = prune::parse_steps(method, keep, prune::parse_budget_mode(budget), layer.value_or(-1), n_layer,
-                                 tacr(model));
+                                 sweep::tacr(model));
   std::erase_if(out.steps, [](const prune::Step& step) { return step.use.method->info().keeps_all; });
   if (out.steps.empty() && !keep.empty()) {
     log(LogLevel::Warning, "--keep {} has no effect with --prune {}", keep, method);
   }
   return out;
-}
-
-int32_t tacr(const engine::Model& model) {
-  const int32_t side = model.mlp().merge.side;
-  return side * side;
 }
 
 void ImageArguments::add_to(CLI::App& command) {

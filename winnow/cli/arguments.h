@@ -47,9 +47,6 @@ struct PruneArguments {
   engine::PruneOptions options(const engine::Model& model) const;
 };
 
-/// Training-aware compression ratio: tower tokens for each visual token (prune::Budget::tacr).
-int32_t tacr(const engine::Model& model);
-
 /// Images of one prompt.
 struct ImageArguments {
   std::vector<std::string> paths;

@@ -21,15 +21,12 @@
 #include "winnow/cli/schedule.h"
 #include "winnow/engine/flops.h"
 #include "winnow/engine/generate.h"
-#include "winnow/prune/cascade.h"
+#include "winnow/sweep/configuration.h"
 
 namespace winnow::cli {
 namespace {
 
 using nlohmann::ordered_json;
-
-/// The word of --keep for what a method does when nobody names a count.
-constexpr std::string_view kOwnBudget = "auto";
 
 struct BenchArguments {
   ModelArguments model;
@@ -76,41 +73,20 @@ struct Configuration {
   int32_t n_tokens = 0;  ///< prompt tokens, unpruned
 };
 
-bool keeps_all(const prune::MethodUse& use) { return use.method->info().keeps_all; }
-
-/// A method with a budget; --layer goes to those that can take one.
-Configuration configuration(const BenchArguments& args, const engine::Model& model, const std::string& method,
-                            const std::string& word) {
-  const std::string keep = word == kOwnBudget ? "" : word;
-  const std::vector<prune::PlacedUse> cascade = prune::parse_cascade(method);
-  const prune::MethodUse& first = cascade.front().use;
-  const bool takes_layer = cascade.size() == 1 && !cascade.front().layer &&
-                           first.method->stage(first.params) != prune::Stage::AfterTower;
-  Configuration c;
-  c.prune.steps = prune::parse_steps(method, keep, prune::parse_budget_mode(args.budget),
-                                     takes_layer ? args.layer : -1, model.llama().n_layer, tacr(model));
-  std::erase_if(c.prune.steps, [](const prune::Step& step) { return keeps_all(step.use); });
-  c.name = keep.empty() || c.prune.steps.empty() ? method : method + " @ " + keep;
-  c.prune.seed = args.seed;
-  c.prune.question = args.prompt;
-  if (!args.position.empty()) c.prune.position = prune::parse_position_policy(args.position);
-  return c;
+sweep::ConfigurationRequest request_of(const BenchArguments& args) {
+  sweep::ConfigurationRequest request{{"none"}, args.keeps, args.budget, args.position, args.layer};
+  request.methods.insert(request.methods.end(), args.methods.begin(), args.methods.end());
+  return request;
 }
 
 std::vector<Configuration> configurations(const BenchArguments& args, const engine::Model& model) {
-  std::vector<Configuration> out{configuration(args, model, "none", "")};
-  for (const std::string& method : args.methods) {
-    const std::vector<prune::PlacedUse> cascade = prune::parse_cascade(method);
-    const auto keeps = [](const prune::PlacedUse& placed) { return keeps_all(placed.use); };
-    if (std::all_of(cascade.begin(), cascade.end(), keeps)) continue;
-    const auto counts = [&](const prune::PlacedUse& placed) {
-      return keeps(placed) || placed.use.method->fixed_count(model.grid(), placed.use.params);
-    };
-    if (std::all_of(cascade.begin(), cascade.end(), counts)) {
-      out.push_back(configuration(args, model, method, ""));
-    } else {
-      for (const std::string& keep : args.keeps) out.push_back(configuration(args, model, method, keep));
-    }
+  std::vector<Configuration> out;
+  for (sweep::Configuration& one : sweep::configurations(request_of(args), model)) {
+    out.push_back({});
+    out.back().name = std::move(one.name);
+    out.back().prune = std::move(one.prune);
+    out.back().prune.seed = args.seed;
+    out.back().prune.question = args.prompt;
   }
   if (args.peer) {
     WINNOW_CHECK(model.mlp().merge.side == 1, Unsupported, "cli.bench",
@@ -342,11 +318,7 @@ void print_table(const ordered_json& report) {
 void check(const BenchArguments& args) {
   WINNOW_CHECK(args.images.paths.size() <= 1, InvalidArgument, "cli.bench", "got {} images, expected one",
                args.images.paths.size());
-  const auto mode = prune::parse_budget_mode(args.budget);
-  for (const std::string& method : args.methods) prune::parse_cascade(method);
-  for (const std::string& keep : args.keeps) {
-    if (keep != kOwnBudget) prune::parse_budgets(keep, mode);
-  }
+  sweep::check(request_of(args));
   engine::parse_image_fit(args.images.fit);
   check_writable(args.json_path);
 }

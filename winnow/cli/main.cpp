@@ -47,6 +47,9 @@ int main(int argc, char** argv) {
   winnow::cli::Action action;
   winnow::cli::add_run(app, action);
   winnow::cli::add_bench(app, action);
+  winnow::cli::add_eval(app, action);
+  winnow::cli::add_compare(app, action);
+  winnow::cli::add_merge(app, action);
   winnow::cli::add_methods(app, action);
   winnow::cli::add_trace(app, action);
   winnow::cli::add_select(app, action);

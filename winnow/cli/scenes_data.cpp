@@ -1,0 +1,43 @@
+#include "winnow/cli/scenes_data.h"
+
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <filesystem>
+
+#include "winnow/base/error.h"
+#include "winnow/scenes/formats/formats.h"
+#include "winnow/scenes/question.h"
+
+namespace winnow::cli {
+namespace fs = std::filesystem;
+namespace {
+
+constexpr const char* kWhere = "cli.scenes_data";
+constexpr int32_t kPopeFiles = 3;  // with n questions each
+
+}  // namespace
+
+std::string scenes_data(const std::string& benchmark, uint64_t seed, int32_t n, const std::string& folder) {
+  const auto& known = scenes::benchmarks();
+  WINNOW_CHECK(std::find(known.begin(), known.end(), benchmark) != known.end(), InvalidArgument, kWhere,
+               "benchmark without procedural questions, got '{}', expected some of {}", benchmark,
+               fmt::join(known, ", "));
+  // The name says what is inside; the folder appears under it when it is whole.
+  const fs::path whole = fs::path(folder) / fmt::format("{}-seed{}-n{}", benchmark, seed, n);
+  const fs::path partial = whole.string() + ".partial";
+  if (!fs::is_directory(whole)) {
+    scenes::ExportRequest request;
+    request.benchmark = benchmark;
+    request.seed = seed;
+    request.n = benchmark == "pope" ? (n + kPopeFiles - 1) / kPopeFiles : n;
+    request.folder = partial.string();
+    scenes::export_benchmark(request);
+    std::error_code error;
+    fs::rename(partial, whole, error);
+    WINNOW_CHECK(!error, Io, kWhere, "{}: cannot be written: {}", whole.string(), error.message());
+  }
+  return (whole / benchmark).string();
+}
+
+}  // namespace winnow::cli

@@ -1,0 +1,77 @@
+#include "winnow/sweep/encodings.h"
+
+#include <string_view>
+#include <utility>
+
+namespace winnow::sweep {
+namespace {
+
+constexpr auto kShared = static_cast<std::size_t>(-1);
+
+bool acts_in_tower(const Configuration& c) {
+  return !c.prune.steps.empty() && c.prune.steps.front().layer == prune::kInTower;
+}
+
+/// What one encoding must hold so that it serves every configuration that leaves the tower alone. Asks for
+/// each of the others too, so that what the model cannot do is known now.
+engine::TowerRequest common_request(const engine::Session& session,
+                                    std::span<const Configuration> configurations) {
+  engine::PruneOptions all;
+  for (const Configuration& c : configurations) {
+    session.tower_request(c.prune);
+    if (!acts_in_tower(c)) all.steps.insert(all.steps.end(), c.prune.steps.begin(), c.prune.steps.end());
+  }
+  return session.tower_request(all);
+}
+
+}  // namespace
+
+Encodings::Encodings(engine::Session& session, std::span<const Configuration> configurations,
+                     engine::ImageFit fit, const engine::ImageLimits& limits)
+    : session_(session),
+      configurations_(configurations),
+      fit_(fit),
+      limits_(limits),
+      common_(common_request(session, configurations)) {}
+
+void Encodings::next_question() {
+  before_ = std::move(now_);
+  now_.clear();
+}
+
+std::vector<EncodingPtr> Encodings::of(const eval::Item& item, std::size_t configuration_idx) {
+  const bool own = acts_in_tower(configurations_[configuration_idx]);
+  const std::size_t n = item.images.size();
+  std::vector<EncodingPtr> out;
+  for (std::size_t i = 0; i < n; ++i) {
+    const Key key =
+        own ? Key{configuration_idx, item.images[i].key, i, n} : Key{kShared, item.images[i].key, 0, 0};
+    out.push_back(encoded(item.images[i], key));
+  }
+  return out;
+}
+
+EncodingPtr Encodings::encoded(const eval::ItemImage& image, const Key& key) {
+  if (const auto found = now_.find(key); found != now_.end()) return found->second;
+  if (const auto found = before_.find(key); found != before_.end())
+    return now_.emplace(key, found->second).first->second;
+  const auto [own, name, place, n_images] = key;
+  auto encoding = std::make_shared<Encoding>();
+  const engine::Stopwatch watch;
+  const engine::Image picture = read(image);
+  encoding->read_ms = watch.ms();
+  const engine::TowerRequest request =
+      own == kShared ? common_
+                     : session_.tower_request(configurations_[own].prune, static_cast<int32_t>(n_images),
+                                              static_cast<int32_t>(place));
+  encoding->image = session_.encode(picture, fit_, request);
+  return now_.emplace(key, std::move(encoding)).first->second;
+}
+
+engine::Image Encodings::read(const eval::ItemImage& image) const {
+  if (image.bytes == nullptr) return engine::load_image(image.path, limits_);
+  const std::string& bytes = *image.bytes;
+  return engine::decode_image({reinterpret_cast<const uint8_t*>(bytes.data()), bytes.size()}, limits_);
+}
+
+}  // namespace winnow::sweep
