@@ -39,6 +39,17 @@ if(NOT WINNOW_MINIMAL)
   pkg_check_modules(UTF8PROC REQUIRED IMPORTED_TARGET libutf8proc)
 endif()
 
+# MPI, for `mpirun winnow eval`. MPI's memory is not for the sanitizers, so their builds leave it out.
+set(WINNOW_WITH_MPI AUTO CACHE STRING "winnow eval under mpirun (needs MPI): AUTO, ON, OFF")
+set_property(CACHE WINNOW_WITH_MPI PROPERTY STRINGS AUTO ON OFF)
+if(NOT WINNOW_MINIMAL AND NOT WINNOW_WITH_MPI STREQUAL "OFF")
+  if(WINNOW_WITH_MPI STREQUAL "ON")
+    find_package(MPI REQUIRED COMPONENTS C)
+  else()
+    find_package(MPI QUIET COMPONENTS C)
+  endif()
+endif()
+
 # LibTorch, for the optional trainer (winnow/train). Not looked for in sanitizer builds: it is not instrumented.
 set(WINNOW_WITH_TRAIN AUTO CACHE STRING "The trainer of the built-in model (needs LibTorch): AUTO, ON, OFF")
 set(WINNOW_HAVE_TORCH OFF)

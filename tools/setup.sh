@@ -3,7 +3,7 @@
 # no network once everything is there.
 #
 #   tools/setup.sh          what building, testing and running need
-#   tools/setup.sh --train  also LibTorch (600 MB), for the trainer of the built-in model and its tests
+#   tools/setup.sh --train  also LibTorch (600 MB), for the trainer of the built-in model and its tests, and Open MPI
 #   tools/setup.sh --dev    also clang-format, clang-tidy and clang (fuzzing)
 #
 #   WINNOW_DEPS=auto|system|private|download   which way for ggml and libllama (auto: the first that works)
@@ -17,7 +17,7 @@ way=${WINNOW_DEPS:-auto}
 suite=${WINNOW_DEB_SUITE:-testing}
 packages="g++ cmake make pkg-config python3 libfmt-dev libhwy-dev nlohmann-json3-dev libcli11-dev libjpeg-dev
           libpng-dev libgif-dev libwebp-dev libssl-dev libutf8proc-dev libgtest-dev libbenchmark-dev"
-train_packages="libtorch-dev libopenblas-dev"
+train_packages="libtorch-dev libopenblas-dev libopenmpi-dev openmpi-bin"
 dev_packages="clang clang-format clang-tidy libclang-rt-dev"
 # ggml and libllama, and what they need newer than a stable system has.
 prefix_packages="libggml0 libggml-dev libllama0 libllama-dev libc6 libstdc++6 libgcc-s1 libgomp1 libssl3t64 libzstd1

@@ -1,5 +1,6 @@
 #include "winnow/base/process.h"
 
+#include <sched.h>
 #include <sys/resource.h>
 
 #include <filesystem>
@@ -27,6 +28,12 @@ std::string processor_name() {
     if (colon != std::string::npos) return line.substr(colon + 2);
   }
   return "unknown";
+}
+
+int32_t processors_of_process() {
+  cpu_set_t set;
+  CPU_ZERO(&set);
+  return sched_getaffinity(0, sizeof(set), &set) == 0 ? CPU_COUNT(&set) : 0;
 }
 
 }  // namespace winnow

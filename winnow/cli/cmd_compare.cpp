@@ -76,12 +76,8 @@ int compare(const CompareArguments& args) {
 }
 
 int merge(const MergeArguments& args) {
-  const record::Run run = record::merge_shards(read_runs(args.runs));
-  record::RunWriter writer(args.out, run.header);
-  for (const record::ResultRow& row : run.rows) {
-    if (!writer.has(record::key_of(row))) writer.append(row);
-  }
-  fmt::print("{}: {} rows of {} shards\n", args.out, writer.n_rows(), args.runs.size());
+  const int64_t n_rows = record::merge_shards(args.runs, args.out);
+  fmt::print("{}: {} rows of {} shards\n", args.out, n_rows, args.runs.size());
   return 0;
 }
 

@@ -15,10 +15,13 @@
 
 #include "winnow/base/error.h"
 #include "winnow/base/log.h"
+#include "winnow/base/process.h"
+#include "winnow/base/progress.h"
 #include "winnow/cli/arguments.h"
 #include "winnow/cli/command.h"
 #include "winnow/cli/commit.h"
 #include "winnow/cli/comparison_text.h"
+#include "winnow/cli/ranks.h"
 #include "winnow/cli/scenes_data.h"
 #include "winnow/eval/comparison.h"
 #include "winnow/prune/cascade.h"
@@ -96,13 +99,33 @@ std::vector<sweep::Questions> load_questions(const EvalArguments& args,
   return out;
 }
 
-sweep::SweepOptions sweep_options(const EvalArguments& args) {
+/// The shard of this process: by hand, or one for each of those that mpirun started.
+record::Shard shard_of(const EvalArguments& args, const Ranks& ranks) {
+  const record::Shard shard = parse_shard(args.shard);
+  if (ranks.size() == 1) return shard;
+  WINNOW_CHECK(shard.count == 1, InvalidArgument, kWhere,
+               "--shard, got {} under mpirun with {} processes, expected one of the two", args.shard,
+               ranks.size());
+  return {ranks.rank() + 1, ranks.size()};
+}
+
+/// Where the rows of a shard go under mpirun.
+std::string shard_folder(const std::string& out, int32_t number, int32_t count) {
+  return (fs::path(out) / "shards" / fmt::format("{}-of-{}", number, count)).string();
+}
+
+/// All processors that this process may use, shared with the others of its machine unless each has its own.
+int32_t default_threads(const Ranks& ranks) {
+  const auto n_host = static_cast<int32_t>(std::clamp(std::thread::hardware_concurrency(), 1U, kMaxThreads));
+  const int32_t n_mine = processors_of_process();
+  return n_mine > 0 && n_mine < n_host ? n_mine : std::max(n_host / ranks.on_host(), 1);
+}
+
+sweep::SweepOptions sweep_options(const EvalArguments& args, const Ranks& ranks) {
   sweep::SweepOptions options;
   options.convention = eval::parse_convention(args.convention);
   options.session = args.model.session_options();
-  if (options.session.n_threads == 0)
-    options.session.n_threads =
-        static_cast<int32_t>(std::clamp(std::thread::hardware_concurrency(), 1U, kMaxThreads));
+  if (options.session.n_threads == 0) options.session.n_threads = default_threads(ranks);
   options.n_jobs = args.n_jobs;
   options.prompt_template = args.prompt_template;
   options.fit = engine::parse_image_fit(args.fit);
@@ -110,7 +133,7 @@ sweep::SweepOptions sweep_options(const EvalArguments& args) {
   options.max_tokens = args.max_tokens;
   options.seed = args.seed;
   options.keep_indices = args.keep_indices;
-  options.shard = parse_shard(args.shard);
+  options.shard = shard_of(args, ranks);
   return options;
 }
 
@@ -186,11 +209,11 @@ void make_folder(const std::string& folder) {
   check_writable((fs::path(folder) / "run.json").string());
 }
 
-void print_result(const EvalArguments& args, const record::Shard& shard) {
+void print_result(const EvalArguments& args) {
   const record::Run run = record::read_run(args.out);
-  if (shard.count > 1) {
+  if (run.header.shard.count > 1) {
     fmt::print("{}: shard {}/{} is complete, {} rows; 'winnow merge' puts the shards together\n", args.out,
-               shard.number, shard.count, run.rows.size());
+               run.header.shard.number, run.header.shard.count, run.rows.size());
     return;
   }
   eval::CompareOptions options;
@@ -201,31 +224,67 @@ void print_result(const EvalArguments& args, const record::Shard& shard) {
   fmt::print("{}", comparison_text(eval::compare({&run, 1}, options), TableFormat::Text));
 }
 
-int evaluate(const EvalArguments& args) {
-  const std::vector<std::string> benchmarks = chosen_benchmarks(args);
-  sweep::ConfigurationRequest request = args.request;
-  request.methods = sweep::split_methods(args.methods);
-  request.keeps = sweep::split_keeps(args.keeps);
-  sweep::check(request);
-  const sweep::SweepOptions options = sweep_options(args);
-  const engine::ModelOptions model_options = args.model.model_options();
-  std::error_code ignored;
-  WINNOW_CHECK(args.data == kScenes || fs::exists(args.data, ignored), NotFound, kWhere,
-               "--data, got '{}', expected a folder or the word scenes", args.data);
-  make_folder(args.out);
-  const std::vector<sweep::Questions> questions = load_questions(args, benchmarks);
-  const auto model = engine::Model::load(model_options);
+/// Rows of this process's shard into the folder, as far as they are not there.
+void answer(const EvalArguments& args, const engine::ModelOptions& files,
+            const sweep::ConfigurationRequest& request, const sweep::SweepOptions& options,
+            const std::vector<sweep::Questions>& questions, const std::string& folder) {
+  const auto model = engine::Model::load(files);
   const std::vector<sweep::Configuration> configurations = sweep::configurations(request, *model);
-  record::RunWriter writer(args.out, header_of(args, *model, questions, configurations, options));
+  record::RunWriter writer(folder, header_of(args, *model, questions, configurations, options));
   if (writer.n_rows() > 0)
-    log(LogLevel::Warning, "{}: goes on behind the {} rows that are there", args.out, writer.n_rows());
+    log(LogLevel::Warning, "{}: goes on behind the {} rows that are there", folder, writer.n_rows());
   sweep::sweep(
       model, questions, configurations, options,
       [&](const std::string& benchmark, int64_t index, const std::string& config) {
         return writer.has({benchmark, index, config});
       },
       [&](const record::ResultRow& row) { writer.append(row); });
-  print_result(args, options.shard);
+}
+
+void merge_ranks(const EvalArguments& args, const Ranks& ranks) {
+  std::vector<std::string> folders;
+  for (int32_t i = 1; i <= ranks.size(); ++i) folders.push_back(shard_folder(args.out, i, ranks.size()));
+  record::merge_shards(folders, args.out);
+}
+
+void evaluate_with(const EvalArguments& args, const Ranks& ranks) {
+  const std::vector<std::string> benchmarks = chosen_benchmarks(args);
+  sweep::ConfigurationRequest request = args.request;
+  request.methods = sweep::split_methods(args.methods);
+  request.keeps = sweep::split_keeps(args.keeps);
+  sweep::check(request);
+  const sweep::SweepOptions options = sweep_options(args, ranks);
+  const engine::ModelOptions files = args.model.model_options();
+  std::error_code ignored;
+  WINNOW_CHECK(args.data == kScenes || fs::exists(args.data, ignored), NotFound, kWhere,
+               "--data, got '{}', expected a folder or the word scenes", args.data);
+  make_folder(args.out);
+  if (ranks.rank() > 0) ranks.wait_for_all();  // the first process writes procedural questions
+  const std::vector<sweep::Questions> questions = load_questions(args, benchmarks);
+  if (ranks.rank() == 0) ranks.wait_for_all();
+  const bool alone = ranks.size() == 1;
+  const std::string folder =
+      alone ? args.out : shard_folder(args.out, options.shard.number, options.shard.count);
+  answer(args, files, request, options, questions, folder);
+  ranks.wait_for_all();
+  if (ranks.rank() > 0) return;
+  if (!alone) merge_ranks(args, ranks);
+  print_result(args);
+}
+
+int evaluate(const EvalArguments& args) {
+  const Ranks ranks;
+  if (ranks.rank() > 0) set_progress_sink({});  // one process tells for all
+  if (ranks.size() == 1) {
+    evaluate_with(args, ranks);
+    return 0;
+  }
+  try {
+    evaluate_with(args, ranks);
+  } catch (const std::exception& error) {  // the others would wait for ever
+    fmt::print(stderr, "winnow: error: process {} of {}: {}\n", ranks.rank() + 1, ranks.size(), error.what());
+    ranks.abort(2);
+  }
   return 0;
 }
 

@@ -98,4 +98,15 @@ Run merge_shards(std::vector<Run> shards) {
   return out;
 }
 
+int64_t merge_shards(const std::vector<std::string>& folders, const std::string& out) {
+  std::vector<Run> shards;
+  for (const std::string& folder : folders) shards.push_back(read_run(folder));
+  const Run run = merge_shards(std::move(shards));
+  RunWriter writer(out, run.header);
+  for (const ResultRow& row : run.rows) {
+    if (!writer.has(key_of(row))) writer.append(row);
+  }
+  return writer.n_rows();
+}
+
 }  // namespace winnow::record

@@ -123,7 +123,8 @@ RunWriter::RunWriter(const std::string& folder, const RunHeader& header)
       // Before anything is cut: a file with a bad row stays as it is.
       const std::string text = whole_lines(path_);
       for (const ResultRow& row : parse_rows(text, path_, header)) done_.insert(key_of(row));
-      cut_after(std::ssize(text));
+      size_ = std::ssize(text);
+      if (size_ < static_cast<int64_t>(fs::file_size(path_))) cut_after(size_);
     } else {
       WINNOW_CHECK(fs::file_size(path_) == 0, Corrupt, kWhere, "{}: rows without a header, expected {}",
                    path_, header_path(folder));

@@ -65,6 +65,9 @@ class RunWriter {
 /// The shards of one run, in any order, as one run with the rows in the order of a single process. Throws
 /// InvalidArgument: headers of different runs, a shard that is missing or there twice, rows that are missing.
 Run merge_shards(std::vector<Run> shards);
+/// The same from folders into a folder; rows that are there from before are left alone. Returns how many rows
+/// the folder has. Throws what reading, merging and RunWriter throw.
+int64_t merge_shards(const std::vector<std::string>& folders, const std::string& out);
 
 /// Throws InvalidArgument when something is missing and says what; else nothing happens.
 void check_complete(const Run& run);
