@@ -16,7 +16,7 @@ ROOMS = {
     "scenes": {"base"},
     "engine": {"prune", "base"},
     "eval": {"record", "base"},
-    "sweep": {"eval", "record", "engine", "prune", "base"},
+    "sweep": {"eval", "scenes", "record", "engine", "prune", "base"},
     "report": {"record", "base"},
     "server": {"engine", "prune", "base"},
     "capi": {"engine", "prune", "base"},

@@ -3,14 +3,11 @@
 #include <cstdint>
 #include <string>
 
-namespace winnow::cli {
-
-/// Questions of `--data scenes` when no --limit is given.
-inline constexpr int32_t kDefaultScenes = 1000;
+namespace winnow::sweep {
 
 /// Writes the procedural benchmark in its own file format into `folder`, unless it is there from before, and
 /// returns the folder that its loader reads. It has about n questions (pope and mme round up).
 /// Throws InvalidArgument for a benchmark that has no procedural questions, Io.
 std::string scenes_data(const std::string& benchmark, uint64_t seed, int32_t n, const std::string& folder);
 
-}  // namespace winnow::cli
+}  // namespace winnow::sweep

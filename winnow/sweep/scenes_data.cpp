@@ -1,4 +1,4 @@
-#include "winnow/cli/scenes_data.h"
+#include "winnow/sweep/scenes_data.h"
 
 #include <fmt/ranges.h>
 
@@ -9,11 +9,11 @@
 #include "winnow/scenes/formats/formats.h"
 #include "winnow/scenes/question.h"
 
-namespace winnow::cli {
+namespace winnow::sweep {
 namespace fs = std::filesystem;
 namespace {
 
-constexpr const char* kWhere = "cli.scenes_data";
+constexpr const char* kWhere = "sweep.scenes_data";
 constexpr int32_t kPopeFiles = 3;  // with n questions each
 
 }  // namespace
@@ -40,4 +40,4 @@ std::string scenes_data(const std::string& benchmark, uint64_t seed, int32_t n, 
   return (whole / benchmark).string();
 }
 
-}  // namespace winnow::cli
+}  // namespace winnow::sweep
