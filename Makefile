@@ -51,10 +51,10 @@ asan: setup
 	@mkdir -p build
 	$(call compile,core)
 	@echo "== core: tests"
-	@$(CTEST) --test-dir build/core -LE 'lint|install'
+	@$(CTEST) --test-dir build/core -LE 'lint|install|long'
 	$(call compile,asan)
 	@echo "== asan: tests"
-	@$(CTEST) --test-dir build/asan -LE 'lint|install'
+	@$(CTEST) --test-dir build/asan -LE 'lint|install|long'
 
 # Trains the built-in model (docs/model.md says for how long). Interrupted, the same command goes on where it was.
 model: setup-train

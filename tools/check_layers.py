@@ -17,6 +17,7 @@ ROOMS = {
     "engine": {"prune", "base"},
     "eval": {"record", "base"},
     "sweep": {"eval", "scenes", "record", "engine", "prune", "base"},
+    "study": {"sweep", "eval", "scenes", "record", "engine", "prune", "base"},
     "report": {"record", "base"},
     "server": {"engine", "prune", "base"},
     "capi": {"engine", "prune", "base"},

@@ -2,7 +2,7 @@
 
 #include <string>
 
-#include "winnow/cli/table.h"
+#include "winnow/base/table.h"
 #include "winnow/eval/comparison.h"
 #include "winnow/eval/equal_time.h"
 

@@ -1,10 +1,10 @@
-#include "winnow/cli/table.h"
+#include "winnow/base/table.h"
 
 #include <algorithm>
 
 #include "winnow/base/error.h"
 
-namespace winnow::cli {
+namespace winnow {
 namespace {
 
 using Row = std::vector<std::string>;
@@ -34,8 +34,9 @@ std::string markdown_line(const Row& row) {
 
 std::string csv_line(const Row& row) {
   std::string line;
-  for (const std::string& cell : row) {
-    if (!line.empty()) line += ',';
+  for (std::size_t i = 0; i < row.size(); ++i) {
+    const std::string& cell = row[i];
+    if (i > 0) line += ',';
     if (cell.find_first_of(",\"\r\n") == std::string::npos) {
       line += cell;
       continue;
@@ -53,7 +54,7 @@ TableFormat parse_table_format(std::string_view name) {
   if (name == "text") return TableFormat::Text;
   if (name == "markdown") return TableFormat::Markdown;
   if (name == "csv") return TableFormat::Csv;
-  fail(ErrorCode::InvalidArgument, "cli.table", "format, got '{}', expected text, markdown or csv", name);
+  fail(ErrorCode::InvalidArgument, "base.table", "format, got '{}', expected text, markdown or csv", name);
 }
 
 std::string to_string(const Table& table, TableFormat format) {
@@ -78,4 +79,4 @@ std::string to_string(const Table& table, TableFormat format) {
   return out;
 }
 
-}  // namespace winnow::cli
+}  // namespace winnow

@@ -4,7 +4,7 @@
 #include <string_view>
 #include <vector>
 
-namespace winnow::cli {
+namespace winnow {
 
 enum class TableFormat { Text, Markdown, Csv };
 /// "text", "markdown", "csv". Throws InvalidArgument.
@@ -19,4 +19,4 @@ struct Table {
 /// Text: the first two columns to the left, the others to the right. Csv: RFC 4180, lines end with "\n".
 std::string to_string(const Table& table, TableFormat format);
 
-}  // namespace winnow::cli
+}  // namespace winnow

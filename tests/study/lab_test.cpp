@@ -1,0 +1,117 @@
+// Numbers of studies on runs made by hand, worked out in the comments.
+
+#include "winnow/study/lab.h"
+
+#include <gtest/gtest.h>
+
+#include "tests/support/expect_error.h"
+#include "winnow/study/study.h"
+
+namespace winnow::study {
+namespace {
+
+using test::expect_error;
+
+/// Scores of one benchmark: for each configuration a text of '1', '0' and 'x' (failed).
+using Answers = std::vector<std::pair<std::string, std::string>>;
+
+void add(record::Run& run, const std::string& benchmark, const Answers& answers) {
+  run.header.convention = "llava";
+  run.header.benchmarks.push_back({benchmark, "", std::ssize(answers[0].second), "x"});
+  run.header.configurations.clear();
+  for (const auto& [config, scores] : answers) {
+    run.header.configurations.push_back({config, config, ""});
+    for (std::size_t i = 0; i < scores.size(); ++i) {
+      record::ResultRow row;
+      row.benchmark = benchmark;
+      row.index = static_cast<int64_t>(i);
+      row.question_id = row.group = fmt::format("{}", i);
+      row.config = config;
+      row.answer = "yes";
+      row.score = scores[i] == '1' ? 1.0 : 0.0;
+      row.n_visual_average = config == "none" ? 16.0 : 4.0;
+      if (scores[i] == 'x') row.error = "no such signal";
+      run.rows.push_back(row);
+    }
+  }
+}
+
+std::string times(const std::string& text, int n) {
+  std::string out;
+  for (int i = 0; i < n; ++i) out += text;
+  return out;
+}
+
+/// gqa: none 80, a 60, b 40 of 100; textvqa: none 50, a 25, b 50 of 50.
+eval::Comparison two_benchmarks() {
+  record::Run run;
+  add(run, "gqa",
+      {{"none", times("1", 80) + times("0", 20)},
+       {"a @ 25%", times("1", 60) + times("0", 40)},
+       {"b @ 25%", times("1", 40) + times("0", 60)}});
+  add(run, "textvqa", {{"none", times("1", 50)}, {"a @ 25%", times("10", 25)}, {"b @ 25%", times("1", 50)}});
+  return eval::compare({&run, 1}, {});
+}
+
+// a - b in percent of unpruned: gqa (60 - 40) / 80 = 25, textvqa (50 - 100) / 100 = -50; the mean is -12.5.
+TEST(Lab, DifferencesOfAverages) {
+  const eval::Comparison c = two_benchmarks();
+  const eval::Interval d = average_difference(c, "a @ 25%", "b @ 25%");
+  EXPECT_NEAR(d.value, -12.5, 1e-9);
+  EXPECT_LT(d.low, -12.5);
+  EXPECT_GT(d.high, -12.5);
+  EXPECT_EQ(word_of(d), "lower");
+  EXPECT_NEAR(average_of(c, "a @ 25%").value, 0.5 * (75.0 + 50.0), 1e-9);
+  EXPECT_NEAR(average_of(c, "a @ 25%").value - average_of(c, "b @ 25%").value, d.value, 1e-9);
+  EXPECT_NEAR(difference(benchmark_of(c, "gqa"), "a @ 25%", "b @ 25%").value, 20.0, 1e-9);
+  EXPECT_NEAR(mean_tokens(c, "a @ 25%"), 4.0, 1e-12);
+  expect_error(ErrorCode::InvalidArgument, "configuration, got 'c'",
+               [&] { average_difference(c, "c", "b @ 25%"); });
+  expect_error(ErrorCode::InvalidArgument, "benchmark, got 'mme'", [&] { benchmark_of(c, "mme"); });
+}
+
+TEST(Lab, TableNamesTheDifferenceAtTheSameBudget) {
+  const std::string table = against_table(two_benchmarks(), "b");
+  EXPECT_NE(table.find("| gqa accuracy | a @ 25% | 4 | 60.0 [50.2, 69.1] | 75.0 | +20.0 ["),
+            std::string::npos)
+      << table;  // Wilson's interval of 60 of 100
+  EXPECT_NE(table.find("| gqa accuracy | b @ 25% | 4 | 40.0 [30.9, 49.8] | 50.0 |  |"), std::string::npos)
+      << table;
+}
+
+TEST(Lab, NamesOfConfigurations) {
+  EXPECT_EQ(config("fastv", "25%"), "fastv @ 25%");
+  EXPECT_EQ(method_of("then(a, b@2) @ 50%,25%"), "then(a, b@2)");
+  EXPECT_EQ(keep_of("then(a, b@2) @ 50%,25%"), "50%,25%");
+  EXPECT_EQ(keep_of("none"), "");
+}
+
+TEST(Lab, WhatNeverAnsweredIsLeftOutWithItsReason) {
+  record::Run run;
+  add(run, "gqa", {{"none", "111"}, {"a @ 1", "xxx"}, {"b @ 1", "1x1"}});
+  EXPECT_EQ(unanswered(run), std::vector<std::string>{"a @ 1 (no such signal)"});
+  const record::Run rest = answered(run);
+  ASSERT_EQ(rest.header.configurations.size(), 2U);
+  EXPECT_EQ(rest.rows.size(), 6U);
+  EXPECT_NO_THROW(eval::compare({&rest, 1}, {}));
+}
+
+// Falls from 100 at 50 % of the tokens to 80 at 30 %: 95 is met a quarter of the way, at 45 %.
+TEST(Lab, KneeIsReadOffTheCurve) {
+  const std::vector<double> share = {100.0, 50.0, 30.0, 10.0};
+  EXPECT_NEAR(*knee_of(share, std::vector<double>{100.0, 100.0, 80.0, 99.0}, 95.0), 45.0, 1e-9);
+  EXPECT_NEAR(*knee_of(share, std::vector<double>{100.0, 95.0, 90.0, 0.0}, 95.0), 50.0, 1e-9);
+  EXPECT_FALSE(knee_of(share, std::vector<double>{100.0, 99.0, 98.0, 97.0}, 95.0));
+}
+
+TEST(Studies, EachHasANameAndAClaim) {
+  for (const Study& study : studies()) {
+    EXPECT_EQ(&find_study(study.name), &study);
+    EXPECT_FALSE(study.title.empty() || study.claim.empty() || study.write == nullptr);
+  }
+  expect_error(ErrorCode::NotFound, "study, got 'x', expected one of baselines, position",
+               [] { find_study("x"); });
+}
+
+}  // namespace
+}  // namespace winnow::study

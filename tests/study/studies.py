@@ -1,0 +1,73 @@
+#!/usr/bin/env python3
+"""Every study runs on the built-in model with a few questions, and again without asking anything twice.
+
+    studies.py WINNOW MODELS
+"""
+import os
+import re
+import subprocess
+import sys
+import tempfile
+
+WINNOW, MODELS = sys.argv[1:]
+PAIR = ",".join(os.path.join(MODELS, f"winnow-{part}-f16.gguf") for part in ("text", "mmproj"))
+# Fewer benchmarks and questions: what is tested is that each study finds all that it reads.
+STUDIES = {
+    "baselines": ["--bench", "gqa,mme", "--scale", "0.07"],
+    "position": ["--scale", "0.007"],
+    "language": ["--bench", "haystack,gqa", "--scale", "0.1"],
+    "alpha": ["--bench", "mme,textvqa,gqa", "--scale", "0.06"],
+    "training": ["--bench", "gqa", "--scale", "0.2", "--variant", "same=" + PAIR],
+    "budget": ["--bench", "gqa", "--scale", "0.1"],
+}
+
+
+def check(condition, message):
+    if not condition:
+        sys.exit(f"studies: {message}")
+
+
+def run(*arguments, status=0):
+    done = subprocess.run([WINNOW, *arguments], capture_output=True, text=True, check=False)
+    check(done.returncode == status, f"{arguments}: status {done.returncode}\n{done.stdout}{done.stderr}")
+    return done
+
+
+def rows(folder):
+    count = 0
+    for where, _, names in os.walk(folder):
+        for name in names:
+            if name == "rows.jsonl":
+                with open(os.path.join(where, name), encoding="utf-8") as file:
+                    count += len(file.readlines())
+    return count
+
+
+def main():
+    with tempfile.TemporaryDirectory(prefix="winnow-studies-") as scratch:
+        page = os.path.join(scratch, "page.md")
+        known = re.findall(r"^  (\w+) +\S.*\?$", run("study", "--help").stdout, re.M)
+        check(set(STUDIES) <= set(known), f"--help names {known}")
+        check(set(known) <= set(STUDIES) | {"latency", "equal-latency"}, f"studies without a test: {known}")
+        for name, options in STUDIES.items():
+            out = os.path.join(scratch, name)
+            command = ["study", name, "--out", out, "--page", page, *options]
+            text = run(*command).stdout
+            check(text.startswith(f"## {name}: ") and "**The paper:**" in text and "**Here:** " in text, f"{name}:\n{text}")
+            check("|" in text.split("**Here:**")[1], f"{name} has no table")
+            check("nan" not in text and "inf" not in text.replace("info", ""), f"{name} has numbers that are none:\n{text}")
+            before = rows(out)
+            check(before > 0, f"{name} wrote no rows")
+            again = run(*command).stdout
+            check(rows(out) == before, f"{name} asked again")
+            strip = lambda t: re.sub(r"[0-9.]+ minutes for", "", t)
+            check(strip(again) == strip(text), f"{name} gives another text from the same rows")
+        with open(page, encoding="utf-8") as file:
+            headings = re.findall(r"^## (\w+):", file.read(), re.M)
+        check(headings == list(STUDIES), f"the page has {headings}")
+        failed = run("study", "training", "--out", os.path.join(scratch, "x"), status=2)
+        check("expected --variant NAME=TEXT.gguf,MMPROJ.gguf" in failed.stderr, failed.stderr)
+    print("studies: all there")
+
+
+main()

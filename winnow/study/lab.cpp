@@ -1,0 +1,226 @@
+#include "winnow/study/lab.h"
+
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <cmath>
+#include <filesystem>
+#include <utility>
+
+#include "winnow/base/error.h"
+#include "winnow/base/log.h"
+#include "winnow/base/table.h"
+#include "winnow/eval/equal_time.h"
+
+namespace winnow::study {
+namespace fs = std::filesystem;
+namespace {
+
+constexpr const char* kWhere = "study.lab";
+
+sweep::Evaluation evaluation_of(const LabOptions& options, const Ask& ask) {
+  sweep::Evaluation e = options.evaluation;
+  const std::vector<std::string> there = std::exchange(e.benchmarks, {});
+  for (const std::string& name : ask.benchmarks) {
+    if (there.empty() || std::find(there.begin(), there.end(), name) != there.end())
+      e.benchmarks.push_back(name);
+  }
+  WINNOW_CHECK(!e.benchmarks.empty(), InvalidArgument, kWhere, "benchmarks, got {}, expected some of {}",
+               fmt::join(there, ", "), fmt::join(ask.benchmarks, ", "));
+  e.limit = std::max<int64_t>(std::llround(static_cast<double>(ask.n_questions) * options.scale), 2);
+  e.request.methods = ask.methods;
+  e.request.keeps = ask.keeps;
+  e.request.budget = ask.budget;
+  e.options.keep_indices = ask.keep_indices;
+  return e;
+}
+
+/// Why the model cannot run a method, or nothing.
+std::string problem_of(const engine::Session& session, const std::string& method) {
+  sweep::ConfigurationRequest request;
+  request.methods = {method};
+  request.keeps = {"50%"};
+  try {
+    for (const sweep::Configuration& c : sweep::configurations(request, session.model()))
+      session.tower_request(c.prune);
+  } catch (const Error& error) {
+    return error.what();
+  }
+  return "";
+}
+
+}  // namespace
+
+Lab::Lab(std::shared_ptr<const engine::Model> model, LabOptions options)
+    : model_(std::move(model)), options_(std::move(options)) {}
+
+std::string Lab::data_text() const {
+  const sweep::Evaluation& e = options_.evaluation;
+  return e.data == sweep::kScenes ? fmt::format("procedural questions, seed {}", e.scenes_seed) : e.data;
+}
+
+record::Run Lab::run(const std::string& name, const Ask& ask) const { return run(name, ask, model_); }
+
+record::Run Lab::run(const std::string& name, const Ask& ask,
+                     const std::shared_ptr<const engine::Model>& model) const {
+  const sweep::Evaluation evaluation = evaluation_of(options_, ask);
+  const std::string folder = (fs::path(options_.folder) / name).string();
+  log(LogLevel::Info, "{}: {} methods, {} questions of each of {}", name, ask.methods.size(),
+      evaluation.limit, fmt::join(evaluation.benchmarks, ", "));
+  sweep::answer(model, evaluation, sweep::load_questions(evaluation), options_.origin, folder);
+  return record::read_run(folder);
+}
+
+std::vector<std::string> Lab::runnable(const std::vector<std::string>& methods,
+                                       std::vector<std::string>& left_out) const {
+  engine::SessionOptions one = options_.evaluation.options.session;
+  one.n_threads = 1;
+  const engine::Session session(model_, one);
+  std::vector<std::string> out;
+  for (const std::string& method : methods) {
+    const std::string problem = problem_of(session, method);
+    const std::string other = method + ":block=feature";
+    if (problem.empty()) {
+      out.push_back(method);
+    } else if (problem_of(session, other).empty()) {
+      out.push_back(other);
+    } else {
+      left_out.push_back(fmt::format("{} ({})", method, problem));
+    }
+  }
+  return out;
+}
+
+const eval::BenchmarkResult& benchmark_of(const eval::Comparison& comparison, const std::string& name) {
+  for (const eval::BenchmarkResult& b : comparison.benchmarks) {
+    if (b.name == name) return b;
+  }
+  fail(ErrorCode::InvalidArgument, kWhere, "benchmark, got '{}', which is not in the run", name);
+}
+
+const eval::ConfigurationResult& result_of(const eval::BenchmarkResult& benchmark,
+                                           const std::string& config) {
+  for (const eval::ConfigurationResult& c : benchmark.configurations) {
+    if (c.config == config) return c;
+  }
+  fail(ErrorCode::InvalidArgument, kWhere, "configuration, got '{}', which is not in the run", config);
+}
+
+eval::Interval difference(const eval::BenchmarkResult& benchmark, const std::string& a,
+                          const std::string& b) {
+  const eval::ConfigurationResult &one = result_of(benchmark, a), &two = result_of(benchmark, b);
+  std::vector<double> draws;
+  for (std::size_t i = 0; i < one.draws.size(); ++i) draws.push_back(one.draws[i] - two.draws[i]);
+  return eval::percentile_interval(one.value.value - two.value.value, std::move(draws));
+}
+
+eval::Interval average_difference(const eval::Comparison& comparison, const std::string& a,
+                                  const std::string& b) {
+  double value = 0.0, n = 0.0;
+  std::vector<double> draws;
+  for (const eval::BenchmarkResult& benchmark : comparison.benchmarks) {
+    const eval::ConfigurationResult &base = result_of(benchmark, comparison.baseline),
+                                    &one = result_of(benchmark, a), &two = result_of(benchmark, b);
+    if (!base.relative) continue;  // not in the average
+    draws.resize(one.draws.size(), 0.0);
+    n += 1.0;
+    value += 100.0 * (one.value.value - two.value.value) / base.value.value;
+    for (std::size_t i = 0; i < draws.size(); ++i)
+      draws[i] += 100.0 * (one.draws[i] - two.draws[i]) / base.draws[i];
+  }
+  WINNOW_CHECK(n > 0.0, InvalidArgument, kWhere,
+               "the baseline has no right answers, so nothing is relative to it");
+  for (double& d : draws) d /= n;
+  return eval::percentile_interval(value / n, std::move(draws));
+}
+
+eval::Interval average_of(const eval::Comparison& comparison, const std::string& config) {
+  for (const eval::Average& average : comparison.averages) {
+    const eval::Interval& r = average.relative;
+    if (average.config == config) return {100.0 * r.value, 100.0 * r.low, 100.0 * r.high};
+  }
+  fail(ErrorCode::InvalidArgument, kWhere, "average of '{}': there is none in the run", config);
+}
+
+double mean_tokens(const eval::Comparison& comparison, const std::string& name) {
+  double sum = 0.0;
+  for (const eval::BenchmarkResult& b : comparison.benchmarks) sum += result_of(b, name).n_visual_average;
+  return sum / static_cast<double>(comparison.benchmarks.size());
+}
+
+std::string config(const std::string& method, const std::string& keep) { return method + " @ " + keep; }
+
+std::string method_of(const std::string& config) { return eval::method_of(config); }
+
+std::string keep_of(const std::string& config) {
+  const std::size_t at = config.rfind(" @ ");
+  return at == std::string::npos ? "" : config.substr(at + 3);
+}
+
+std::string against_table(const eval::Comparison& comparison, const std::string& method) {
+  Table table{{"benchmark", "configuration", "tokens, mean over layers", "value", "% of unpruned",
+               fmt::format("against {}", method)},
+              {}};
+  for (const eval::BenchmarkResult& b : comparison.benchmarks) {
+    for (const eval::ConfigurationResult& c : b.configurations) {
+      const bool compared = c.config != comparison.baseline && method_of(c.config) != method;
+      const std::string other = config(method, keep_of(c.config));
+      table.rows.push_back({fmt::format("{} {}", b.name, b.metric), c.config,
+                            fmt::format("{:.3g}", c.n_visual_average), text_of(c.value),
+                            c.relative ? fmt::format("{:.1f}", 100.0 * c.relative->value) : "-",
+                            compared ? signed_text_of(difference(b, c.config, other)) : ""});
+    }
+  }
+  return to_string(table, TableFormat::Markdown);
+}
+
+std::optional<double> knee_of(std::span<const double> share, std::span<const double> value, double enough) {
+  for (std::size_t i = 1; i < share.size(); ++i) {
+    if (value[i] >= enough) continue;
+    const double part = (value[i - 1] - enough) / (value[i - 1] - value[i]);
+    return share[i - 1] + std::clamp(part, 0.0, 1.0) * (share[i] - share[i - 1]);
+  }
+  return std::nullopt;
+}
+
+std::vector<std::string> unanswered(const record::Run& run) {
+  std::vector<std::string> out;
+  for (const record::ConfigurationPart& c : run.header.configurations) {
+    bool any = false;
+    std::string error;
+    for (const record::ResultRow& row : run.rows) {
+      if (row.config != c.name) continue;
+      any = any || !row.failed();
+      if (error.empty()) error = row.error;
+    }
+    if (!any) out.push_back(fmt::format("{} ({})", c.name, error));
+  }
+  return out;
+}
+
+record::Run answered(record::Run run) {
+  for (const std::string& text : unanswered(run)) {
+    const std::string name = text.substr(0, text.find(" ("));
+    std::erase_if(run.header.configurations,
+                  [&](const record::ConfigurationPart& c) { return c.name == name; });
+    std::erase_if(run.rows, [&](const record::ResultRow& row) { return row.config == name; });
+  }
+  return run;
+}
+
+std::string claim_text(bool holds, bool refuted) {
+  if (holds) return "The claim holds here. ";
+  return refuted ? "The claim does not hold here. " : "These questions do not decide the claim. ";
+}
+
+std::string text_of(const eval::Interval& i) {
+  return fmt::format("{:.1f} [{:.1f}, {:.1f}]", i.value, i.low, i.high);
+}
+
+std::string signed_text_of(const eval::Interval& i) {
+  return fmt::format("{:+.1f} [{:+.1f}, {:+.1f}]", i.value, i.low, i.high);
+}
+
+std::string word_of(const eval::Interval& difference) { return eval::verdict(difference); }
+
+}  // namespace winnow::study

@@ -1,0 +1,114 @@
+#pragma once
+
+// What studies share: runs on one model, made once and gone on with, and numbers read off them.
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "winnow/eval/comparison.h"
+#include "winnow/sweep/evaluation.h"
+
+namespace winnow::study {
+
+/// One run of a study. Without "none" among the methods there is no baseline.
+struct Ask {
+  std::vector<std::string> benchmarks;
+  std::vector<std::string> methods;
+  std::vector<std::string> keeps = {"25%"};
+  int64_t n_questions = 100;  ///< of each benchmark, before the scale
+  bool keep_indices = false;
+  std::string budget = "exact";
+};
+
+/// A model with compression built into its training.
+struct Variant {
+  std::string name, text, mmproj;
+};
+
+/// What every study gets.
+struct LabOptions {
+  sweep::Evaluation
+      evaluation;  ///< data, convention, seeds, sessions; benchmarks: those that the data has, or empty
+  sweep::Origin origin;
+  std::string folder;  ///< runs go to folder/STUDY/RUN
+  double scale = 1.0;  ///< of the numbers of questions
+  eval::BootstrapOptions bootstrap;
+  std::vector<Variant> variants;
+};
+
+class Lab {
+ public:
+  Lab(std::shared_ptr<const engine::Model> model, LabOptions options);
+
+  const engine::Model& model() const { return *model_; }
+  const LabOptions& options() const { return options_; }
+  /// Text that names the questions: "procedural questions, seed 0".
+  std::string data_text() const;
+
+  /// The rows of folder/name, made now as far as they are missing. Benchmarks that the data does not have are
+  /// left out. Throws InvalidArgument when none is left, and what sweep::answer throws.
+  record::Run run(const std::string& name, const Ask& ask) const;
+  /// The same on another model, of the same questions.
+  record::Run run(const std::string& name, const Ask& ask,
+                  const std::shared_ptr<const engine::Model>& model) const;
+
+  /// The methods that the model can run, each as it is to be written: one that reads a tower block which the
+  /// file does not hold reads the block of the features instead. The others' names go to left_out, with the
+  /// reason.
+  std::vector<std::string> runnable(const std::vector<std::string>& methods,
+                                    std::vector<std::string>& left_out) const;
+
+ private:
+  std::shared_ptr<const engine::Model> model_;
+  LabOptions options_;
+};
+
+/// Mean over the benchmarks of (a - b) / baseline, in percent, paired: how far two configurations' averages
+/// are apart.
+eval::Interval average_difference(const eval::Comparison& comparison, const std::string& a,
+                                  const std::string& b);
+/// a - b on one benchmark, paired, in its unit.
+eval::Interval difference(const eval::BenchmarkResult& benchmark, const std::string& a, const std::string& b);
+/// Throws InvalidArgument when it is not there.
+const eval::ConfigurationResult& result_of(const eval::BenchmarkResult& benchmark, const std::string& config);
+const eval::BenchmarkResult& benchmark_of(const eval::Comparison& comparison, const std::string& name);
+/// The average of a configuration relative to the baseline, percent.
+eval::Interval average_of(const eval::Comparison& comparison, const std::string& config);
+
+/// Visual tokens that a layer sees in the mean, over the benchmarks.
+double mean_tokens(const eval::Comparison& comparison, const std::string& config);
+
+/// "fastv @ 25%".
+std::string config(const std::string& method, const std::string& keep);
+/// The method and the budget of a configuration's name; no budget: empty.
+std::string method_of(const std::string& config);
+std::string keep_of(const std::string& config);
+
+/// Markdown: every configuration with its tokens, value and share of the baseline, and against that of a
+/// method at the same budget.
+std::string against_table(const eval::Comparison& comparison, const std::string& method);
+
+/// Where a curve over falling shares first falls below `enough`, linear between points; nothing: it never
+/// does. The first point lies above.
+std::optional<double> knee_of(std::span<const double> share, std::span<const double> value, double enough);
+
+/// Configurations without a single answer, each with its first error: what a method cannot do at that budget.
+std::vector<std::string> unanswered(const record::Run& run);
+/// The run without them.
+record::Run answered(record::Run run);
+
+/// "The claim holds here. ", "does not hold", or that the questions do not decide it.
+std::string claim_text(bool holds, bool refuted);
+
+/// "62.5 [47.0, 75.8]".
+std::string text_of(const eval::Interval& interval);
+/// "+1.2 [-0.3, 2.7]".
+std::string signed_text_of(const eval::Interval& interval);
+/// "higher", "lower" or "no difference shown".
+std::string word_of(const eval::Interval& difference);
+
+}  // namespace winnow::study
