@@ -15,6 +15,7 @@ ROOMS = {
     "record": {"base"},
     "scenes": {"base"},
     "engine": {"prune", "base"},
+    "convert": {"engine", "prune", "record", "base"},
     "eval": {"engine", "prune", "record", "base"},
     "report": {"record", "base"},
     "server": {"engine", "prune", "base"},
