@@ -15,6 +15,7 @@ ROOMS = {
     "record": {"base"},
     "scenes": {"base"},
     "engine": {"prune", "base"},
+    "convert": {"engine", "prune", "record", "base"},
     "eval": {"record", "base"},
     "sweep": {"eval", "scenes", "record", "engine", "prune", "base"},
     "study": {"sweep", "eval", "scenes", "record", "engine", "prune", "base"},

@@ -12,6 +12,7 @@
 #include "tests/support/engine_models.h"
 #include "tests/support/libllama_logits.h"
 #include "winnow/engine/gguf_writer.h"
+#include "winnow/engine/weight_types.h"
 
 namespace winnow::engine {
 namespace {
@@ -195,7 +196,7 @@ TEST(Libllama, QuantisedCache) {
 class LibllamaTypes : public ::testing::TestWithParam<std::string> {};
 
 TEST_P(LibllamaTypes, WeightsOfTheTypeGiveCloseLogits) {
-  const SynthFiles files = synth_files(shape("types"), parse_synth_type(GetParam()));
+  const SynthFiles files = synth_files(shape("types"), parse_weight_type(GetParam()));
   for (const bool peer_flash : {true, false}) {
     const Compared result = compare(files, false, "f16", true, "f16", peer_flash);
     EXPECT_LE(result.error, kQuantisedBound);
@@ -203,7 +204,7 @@ TEST_P(LibllamaTypes, WeightsOfTheTypeGiveCloseLogits) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(EveryType, LibllamaTypes, ::testing::ValuesIn(synth_type_names()),
+INSTANTIATE_TEST_SUITE_P(EveryType, LibllamaTypes, ::testing::ValuesIn(weight_type_names()),
                          [](const auto& param) { return param.param; });
 
 }  // namespace

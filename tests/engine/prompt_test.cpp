@@ -147,6 +147,15 @@ TEST(ChooseTemplate, TheFilesWinnowTemplateComesBeforeItsChatTemplate) {
   EXPECT_EQ(written_turn(chosen, "x", 0, false, tokenizer()), "Q x A") << "the same form in later turns";
 }
 
+TEST(ChooseTemplate, TheFilesWinnowTemplateMayBeTheNameOfOne) {
+  const GgufFile file(texts_file(
+      "named.gguf", {{"tokenizer.chat_template", kChatMl}, {"winnow.prompt_template", "vicuna_v1"}}));
+  const PromptTemplate chosen = choose_template("", file, tokenizer());
+  EXPECT_EQ(chosen.name, "vicuna_v1");
+  EXPECT_EQ(written_turn(chosen, "x", 0, false, tokenizer()), "USER: x ASSISTANT:")
+      << "later turns have their own form";
+}
+
 TEST(ChooseTemplate, UnknownChatTemplatesFallBack) {
   const GgufFile file(texts_file("odd.gguf", {{"tokenizer.chat_template", "{{ something nobody knows }}"}}));
   EXPECT_EQ(choose_template("", file, tokenizer()).name, "vicuna_v1");

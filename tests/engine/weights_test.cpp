@@ -9,6 +9,7 @@
 #include "tests/support/engine_models.h"
 #include "winnow/base/error.h"
 #include "winnow/engine/gguf_writer.h"
+#include "winnow/engine/weight_types.h"
 
 namespace winnow::engine {
 namespace {
@@ -194,11 +195,11 @@ TEST(WeightTypes, EveryTypeRunsAndStaysNearFloat) {
   const auto expected = testing::run_turn(exact, prompt, pictures, {}).prefill.logits;
   // Measured: f32 5.1e-4 (f16 cache), f16 7.6e-4, bf16 4.1e-3, q8_0 1.4e-2, q6_K 4.0e-2, 4 bits up to 0.19
   // (random weights: errors are not averaged away). That quantised products are right shows against libllama.
-  for (const std::string& name : synth_type_names()) {
+  for (const std::string& name : weight_type_names()) {
     const double bound = name == "f32" || name == "f16"     ? 3e-3
                          : name == "bf16" || name == "q8_0" ? 5e-2
                                                             : 0.5;
-    Session session(testing::load_model(testing::synth_files(mini(), parse_synth_type(name)), false),
+    Session session(testing::load_model(testing::synth_files(mini(), parse_weight_type(name)), false),
                     testing::threads(1));
     const auto turn = testing::run_turn(session, prompt, pictures, {}, 1);
     EXPECT_LE(worst_error(turn.prefill.logits, expected), bound) << name;

@@ -8,6 +8,7 @@
 #include "winnow/cli/arguments.h"
 #include "winnow/cli/command.h"
 #include "winnow/engine/synth.h"
+#include "winnow/engine/weight_types.h"
 
 namespace winnow::cli {
 namespace {
@@ -41,7 +42,7 @@ void add_synth(CLI::App& app, Action& action) {
   CLI::App& command = *app.add_subcommand("synth", "Write a random-weight GGUF pair of a real shape");
   command.add_option("--like", args->like, fmt::format("{}", fmt::join(engine::synth_shape_names(), ", ")))
       ->required();
-  command.add_option("--type", args->type, fmt::format("{}", fmt::join(engine::synth_type_names(), ", ")))
+  command.add_option("--type", args->type, fmt::format("{}", fmt::join(engine::weight_type_names(), ", ")))
       ->capture_default_str();
   command.add_option("-o,--out", args->out, "Folder")->required();
   command.add_option("--merge", args->merge, "The projector merges K x K neighbouring patches")
@@ -55,7 +56,7 @@ void add_synth(CLI::App& app, Action& action) {
   command.callback([args, &action] {
     action = [args] {
       const auto files =
-          engine::synth_model(args->shape(), engine::parse_synth_type(args->type), args->seed, args->out);
+          engine::synth_model(args->shape(), engine::parse_weight_type(args->type), args->seed, args->out);
       fmt::print("{}\n{}\n", files.text, files.mmproj);
       return 0;
     };

@@ -19,6 +19,7 @@ void add_merge(CLI::App& app, Action& action);
 void add_study(CLI::App& app, Action& action);
 void add_methods(CLI::App& app, Action& action);
 void add_inspect(CLI::App& app, Action& action);
+void add_convert(CLI::App& app, Action& action);
 void add_synth(CLI::App& app, Action& action);
 void add_scenes(CLI::App& app, Action& action);
 

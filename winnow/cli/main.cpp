@@ -55,6 +55,7 @@ int main(int argc, char** argv) {
   winnow::cli::add_trace(app, action);
   winnow::cli::add_select(app, action);
   winnow::cli::add_inspect(app, action);
+  winnow::cli::add_convert(app, action);
   winnow::cli::add_synth(app, action);
   winnow::cli::add_scenes(app, action);
 

@@ -58,7 +58,11 @@ PromptTemplate choose_template(const std::string& wanted, const GgufFile& text_m
     return {"given", replaced(wanted, "\\n", "\n"), "", ""};
   }
   if (text_model.has("winnow.prompt_template")) {
-    return {"winnow.prompt_template", text_model.text("winnow.prompt_template"), "", ""};
+    const std::string stored = text_model.text("winnow.prompt_template");
+    for (const PromptTemplate& t : prompt_templates()) {
+      if (t.name == stored) return t;
+    }
+    return {"winnow.prompt_template", stored, "", ""};
   }
   if (text_model.has("tokenizer.chat_template")) {
     const std::string chat = text_model.text("tokenizer.chat_template");

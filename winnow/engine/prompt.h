@@ -37,8 +37,8 @@ struct PromptTemplate {
 const std::vector<PromptTemplate>& prompt_templates();
 
 /// `wanted` is a name of prompt_templates(), a text with {prompt} in it, or empty. Empty: the key
-/// winnow.prompt_template, else tokenizer.chat_template if libllama knows it, else vicuna_v1. Throws
-/// InvalidArgument.
+/// winnow.prompt_template (a name or a text), else tokenizer.chat_template if libllama knows it, else
+/// vicuna_v1. Throws InvalidArgument.
 PromptTemplate choose_template(const std::string& wanted, const GgufFile& text_model,
                                const Tokenizer& tokenizer);
 

@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <array>
-#include <cctype>
 #include <cmath>
 #include <filesystem>
 #include <system_error>
@@ -12,6 +11,7 @@
 
 #include "winnow/base/error.h"
 #include "winnow/base/progress.h"
+#include "winnow/engine/config_keys.h"
 #include "winnow/engine/gguf_writer.h"
 #include "winnow/engine/synth_vocab.h"
 #include "winnow/engine/synth_weights.h"
@@ -78,33 +78,6 @@ const std::vector<SynthShape>& shapes() {
   return table;
 }
 
-/// A storage type, its name in files and on the command line, and its llama_ftype in general.file_type.
-struct TypeRow {
-  const char* name;
-  ggml_type type;
-  uint32_t file_type;
-};
-
-constexpr TypeRow kTypes[] = {
-    {"f32", GGML_TYPE_F32, 0},    {"f16", GGML_TYPE_F16, 1},    {"bf16", GGML_TYPE_BF16, 32},
-    {"q8_0", GGML_TYPE_Q8_0, 7},  {"q4_0", GGML_TYPE_Q4_0, 2},  {"q4_1", GGML_TYPE_Q4_1, 3},
-    {"q5_0", GGML_TYPE_Q5_0, 8},  {"q5_1", GGML_TYPE_Q5_1, 9},  {"q4_K", GGML_TYPE_Q4_K, 14},
-    {"q5_K", GGML_TYPE_Q5_K, 16}, {"q6_K", GGML_TYPE_Q6_K, 18},
-};
-
-const TypeRow& type_row(ggml_type type) {
-  for (const TypeRow& row : kTypes) {
-    if (row.type == type) return row;
-  }
-  fail(ErrorCode::InvalidArgument, "synth.synth_model", "unknown weight type number {}, expected one of {}",
-       static_cast<int>(type), fmt::join(synth_type_names(), ", "));
-}
-
-std::string lower(std::string text) {
-  for (char& c : text) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
-  return text;
-}
-
 void check_shape(const SynthShape& s) {
   constexpr const char* kWhere = "synth.synth_model";
   WINNOW_CHECK(!s.name.empty() && s.name.find('/') == std::string::npos, InvalidArgument, kWhere,
@@ -167,14 +140,8 @@ SynthTensor bias(std::string name, int64_t n) {
   return {std::move(name), GGML_TYPE_F32, {n}, 0.0F, kBiasStd};
 }
 
-/// What llama.cpp's default file types give the output matrix.
-ggml_type output_type(ggml_type type, int64_t n_embd) {
-  if (!ggml_is_quantized(type) || type == GGML_TYPE_Q8_0) return type;
-  return n_embd % ggml_blck_size(GGML_TYPE_Q6_K) == 0 ? GGML_TYPE_Q6_K : GGML_TYPE_Q8_0;
-}
-
 std::vector<SynthTensor> text_tensors(const SynthShape& s, ggml_type type) {
-  const ggml_type head_type = output_type(type, s.n_embd);
+  const ggml_type head_type = output_weight_type(type, s.n_embd);
   const int64_t n_kv = int64_t{s.n_embd} / s.n_head * s.n_head_kv;
   std::vector<SynthTensor> tensors;
   // As a head, the embeddings need the scale of output.weight; otherwise entries of order 1 as the projector
@@ -267,77 +234,55 @@ std::vector<SynthTensor> mmproj_tensors(const SynthShape& s, ggml_type type) {
   return tensors;
 }
 
-void set_tokenizer(const SynthShape& s, GgufWriter& writer) {
-  const SynthVocab vocab = synth_vocab(s.n_vocab);
-  writer.set_str("tokenizer.ggml.model", "llama");
-  writer.set_str("tokenizer.ggml.pre", "default");
-  writer.set_str_array("tokenizer.ggml.tokens", vocab.tokens);
-  writer.set_f32_array("tokenizer.ggml.scores", vocab.scores);
-  writer.set_i32_array("tokenizer.ggml.token_type", vocab.types);
-  writer.set_u32("tokenizer.ggml.bos_token_id", static_cast<uint32_t>(vocab.bos));
-  writer.set_u32("tokenizer.ggml.eos_token_id", static_cast<uint32_t>(vocab.eos));
-  writer.set_u32("tokenizer.ggml.unknown_token_id", static_cast<uint32_t>(vocab.unk));
-  writer.set_bool("tokenizer.ggml.add_bos_token", true);
-  writer.set_bool("tokenizer.ggml.add_eos_token", false);
+LlamaConfig llama_config(const SynthShape& s) {
+  LlamaConfig c;
+  c.n_layer = s.n_layer;
+  c.n_embd = s.n_embd;
+  c.n_ff = s.n_ff;
+  c.n_head = s.n_head;
+  c.n_head_kv = s.n_head_kv;
+  c.d_head = s.n_embd / s.n_head;
+  c.n_vocab = s.n_vocab;
+  c.n_ctx = s.n_ctx;
+  c.eps = s.rms_eps;
+  c.rope.n_dims = c.d_head;
+  c.rope.freq_base = s.rope_freq_base;
+  if (!s.rope_scaling.empty()) c.rope.freq_scale = 1.0F / s.rope_factor;
+  if (s.rope_scaling == "yarn") c.rope.ext_factor = 1.0F;
+  c.rope.n_ctx_orig = s.rope_original_ctx;
+  return c;
 }
 
-void set_text_metadata(const SynthShape& s, const TypeRow& type, GgufWriter& writer) {
-  const auto u32 = [&](const char* key, int32_t value) { writer.set_u32(key, static_cast<uint32_t>(value)); };
-  writer.set_str("general.architecture", "llama");
-  writer.set_str("general.type", "model");
-  writer.set_str("general.name", s.name + " (random weights)");
-  writer.set_u32("general.file_type", type.file_type);
-  writer.set_u32("general.quantization_version", GGML_QNT_VERSION);
-  u32("llama.block_count", s.n_layer);
-  u32("llama.context_length", s.n_ctx);
-  u32("llama.embedding_length", s.n_embd);
-  u32("llama.feed_forward_length", s.n_ff);
-  u32("llama.attention.head_count", s.n_head);
-  u32("llama.attention.head_count_kv", s.n_head_kv);
-  writer.set_f32("llama.attention.layer_norm_rms_epsilon", s.rms_eps);
-  u32("llama.vocab_size", s.n_vocab);
-  u32("llama.rope.dimension_count", s.n_embd / s.n_head);
-  writer.set_f32("llama.rope.freq_base", s.rope_freq_base);
-  if (!s.rope_scaling.empty()) {
-    writer.set_str("llama.rope.scaling.type", s.rope_scaling);
-    writer.set_f32("llama.rope.scaling.factor", s.rope_factor);
-    if (s.rope_original_ctx > 0) u32("llama.rope.scaling.original_context_length", s.rope_original_ctx);
-  }
-  set_tokenizer(s, writer);
+ClipConfig clip_config(const SynthShape& s) {
+  ClipConfig c;
+  c.image_size_px = s.image_px;
+  c.patch_size_px = s.patch_px;
+  c.n_embd = s.tower_embd;
+  c.n_ff = s.tower_ff;
+  c.n_head = s.tower_head;
+  c.n_layer_stored = stored_blocks(s);
+  c.eps = s.tower_eps;
+  c.use_gelu = s.use_gelu;
+  c.mean = kClipMean;
+  c.std = kClipStd;
+  return c;
 }
 
-void set_mmproj_metadata(const SynthShape& s, const TypeRow& type, GgufWriter& writer) {
-  const auto u32 = [&](const char* key, int32_t value) { writer.set_u32(key, static_cast<uint32_t>(value)); };
-  writer.set_str("general.architecture", "clip");
-  writer.set_str("general.type", "mmproj");
-  writer.set_str("general.name", s.name + " (random weights)");
-  writer.set_u32("general.file_type", type.file_type);
-  writer.set_bool("clip.has_vision_encoder", true);
-  writer.set_bool("clip.has_llava_projector", true);
-  writer.set_str("clip.projector_type", "mlp");
-  writer.set_bool("clip.use_gelu", s.use_gelu);
-  u32("clip.vision.image_size", s.image_px);
-  u32("clip.vision.patch_size", s.patch_px);
-  u32("clip.vision.embedding_length", s.tower_embd);
-  u32("clip.vision.feed_forward_length", s.tower_ff);
-  u32("clip.vision.projection_dim", s.n_embd);
-  u32("clip.vision.attention.head_count", s.tower_head);
-  u32("clip.vision.block_count", stored_blocks(s));
-  if (s.merge > 1) u32("clip.vision.spatial_merge_size", s.merge);
-  if (s.pool > 1) u32("winnow.projector.pool_size", s.pool);
-  writer.set_f32("clip.vision.attention.layer_norm_epsilon", s.tower_eps);
-  writer.set_f32_array("clip.vision.image_mean", kClipMean);
-  writer.set_f32_array("clip.vision.image_std", kClipStd);
-  if (!s.text_tower) return;
-  writer.set_bool("clip.has_text_encoder", true);
-  u32("clip.text.context_length", s.clip_text_ctx);
-  u32("clip.text.embedding_length", s.clip_text_embd);
-  u32("clip.text.feed_forward_length", s.clip_text_ff);
-  u32("clip.text.projection_dim", s.clip_joint);
-  u32("clip.text.block_count", s.clip_text_layers);
-  u32("clip.text.attention.head_count", s.clip_text_head);
-  writer.set_f32("clip.text.attention.layer_norm_epsilon", s.tower_eps);
-  writer.set_str_array("tokenizer.ggml.tokens", synth_clip_vocab());
+MlpConfig mlp_config(const SynthShape& s) {
+  const PatchMerge merge{clip_config(s).grid(), std::max(s.merge, s.pool), s.pool > 1};
+  return {merge, merge.width(s.tower_embd), s.n_embd, s.n_embd};
+}
+
+ClipTextConfig clip_text_config(const SynthShape& s) {
+  ClipTextConfig c;
+  c.n_ctx = s.clip_text_ctx;
+  c.n_embd = s.clip_text_embd;
+  c.n_ff = s.clip_text_ff;
+  c.n_head = s.clip_text_head;
+  c.n_layer = s.clip_text_layers;
+  c.n_joint = s.clip_joint;
+  c.eps = s.tower_eps;
+  return c;
 }
 
 void write_tensors(const char* what, const std::vector<SynthTensor>& tensors, uint64_t seed,
@@ -373,24 +318,10 @@ std::vector<std::string> synth_shape_names() {
   return names;
 }
 
-ggml_type parse_synth_type(const std::string& name) {
-  for (const TypeRow& row : kTypes) {
-    if (lower(row.name) == lower(name)) return row.type;
-  }
-  fail(ErrorCode::InvalidArgument, "synth.parse_synth_type",
-       "unknown weight type, got {}, expected one of {}", name, fmt::join(synth_type_names(), ", "));
-}
-
-std::vector<std::string> synth_type_names() {
-  std::vector<std::string> names;
-  for (const TypeRow& row : kTypes) names.emplace_back(row.name);
-  return names;
-}
-
 SynthFiles synth_model(const SynthShape& shape, ggml_type type, uint64_t seed, const std::string& out_dir) {
   constexpr const char* kWhere = "synth.synth_model";
-  const TypeRow& text_type = type_row(type);
-  const TypeRow& mmproj_type = type_row(type == GGML_TYPE_F32 ? GGML_TYPE_F32 : GGML_TYPE_F16);
+  const WeightType& text_type = weight_type(type);
+  const WeightType& mmproj_type = weight_type(mmproj_weight_type(type));
   check_shape(shape);
   const int64_t block = ggml_blck_size(type);
   WINNOW_CHECK(shape.n_embd % block == 0 && shape.n_ff % block == 0, InvalidArgument, kWhere,
@@ -400,9 +331,14 @@ SynthFiles synth_model(const SynthShape& shape, ggml_type type, uint64_t seed, c
   SynthFiles files{(folder / fmt::format("{}-text-{}.gguf", shape.name, text_type.name)).string(),
                    (folder / fmt::format("{}-mmproj-{}.gguf", shape.name, mmproj_type.name)).string()};
   GgufWriter text(files.text);
-  set_text_metadata(shape, text_type, text);
+  const std::string name = shape.name + " (random weights)";
+  set_general_keys("llama", "model", name, text_type, text);
+  set_llama_keys(llama_config(shape), text);
+  set_vocab_keys(synth_vocab(shape.n_vocab), text);
   GgufWriter mmproj(files.mmproj);
-  set_mmproj_metadata(shape, mmproj_type, mmproj);
+  set_general_keys("clip", "mmproj", name, mmproj_type, mmproj);
+  set_clip_keys(clip_config(shape), mlp_config(shape), mmproj);
+  if (shape.text_tower) set_clip_text_keys(clip_text_config(shape), synth_clip_vocab(), mmproj);
 
   std::error_code error;
   std::filesystem::create_directories(folder, error);

@@ -57,11 +57,6 @@ struct SynthShape {
 const SynthShape& synth_shape(const std::string& name);
 std::vector<std::string> synth_shape_names();
 
-/// "f32", "f16", "bf16", "q8_0", "q4_0", "q4_1", "q5_0", "q5_1", "q4_K", "q5_K", "q6_K", upper or lower case.
-/// Throws InvalidArgument.
-ggml_type parse_synth_type(const std::string& name);
-std::vector<std::string> synth_type_names();
-
 struct SynthFiles {
   std::string text;
   std::string mmproj;
@@ -70,9 +65,8 @@ struct SynthFiles {
 /// Writes `out_dir/NAME-text-TYPE.gguf` and `out_dir/NAME-mmproj-{f16,f32}.gguf` (the folder is made) and
 /// returns their paths.
 ///
-/// Types as in real files: the text model's matrices have `type`, its output matrix (token_embd.weight when
-/// tied) q6_K for every quantised type but q8_0, as llama.cpp's default file types do; the mmproj's matrices
-/// are f16 whatever `type` is, f32 only for f32; norms, biases, class and position embeddings are f32.
+/// Types as in real files (weight_types.h): the text model's matrices have `type`, norms, biases, class and
+/// position embeddings are f32.
 ///
 /// Weights: normal, std gain / sqrt(n_in), with gains that keep activations of order 1 and the attention
 /// clearly not flat (pre-softmax std about 2). Deterministic for a seed; a tensor's numbers depend on seed

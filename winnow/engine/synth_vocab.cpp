@@ -10,28 +10,19 @@
 namespace winnow::engine {
 namespace {
 
-// llama_token_type of llama.h; written here so that the engine's writer does not need libllama.
-constexpr int32_t kNormal = 1, kUnknown = 2, kControl = 3, kByte = 6;
-
 constexpr std::string_view kSpace = "\xe2\x96\x81";  // U+2581
 constexpr std::string_view kLetters = "etaoinshrdlcumwfgypbvkjxqz";
 constexpr int32_t kSmallest = 3 + 256 + 1 + 94;
 constexpr int32_t kLargest = 900'000;
 
-void add(SynthVocab& vocab, std::string token, float score, int32_t type) {
-  vocab.tokens.push_back(std::move(token));
-  vocab.scores.push_back(score);
-  vocab.types.push_back(type);
-}
-
 /// The SPM tokenizer joins the pair of best score first, so longer pieces come later and score less; each is
 /// its shorter prefix and one letter, hence reachable.
-void add_piece(SynthVocab& vocab, std::string token) {
-  add(vocab, std::move(token), -static_cast<float>(vocab.tokens.size() - 259), kNormal);
+void add_piece(SpmVocab& vocab, std::string token) {
+  vocab.add(std::move(token), -static_cast<float>(vocab.tokens.size() - 259), TokenType::Normal);
 }
 
 /// All groups of `length` letters, the last one running fastest.
-void add_letter_groups(SynthVocab& vocab, std::string_view start, int length, std::size_t n_vocab) {
+void add_letter_groups(SpmVocab& vocab, std::string_view start, int length, std::size_t n_vocab) {
   const std::size_t n = kLetters.size();
   std::size_t n_groups = 1;
   for (int i = 0; i < length; ++i) n_groups *= n;
@@ -73,14 +64,17 @@ std::vector<std::string> synth_clip_vocab() {
   return tokens;
 }
 
-SynthVocab synth_vocab(int32_t n_vocab) {
+SpmVocab synth_vocab(int32_t n_vocab) {
   WINNOW_CHECK(n_vocab >= kSmallest && n_vocab <= kLargest, InvalidArgument, "synth.synth_vocab",
                "bad vocabulary size, got {}, expected {} to {}", n_vocab, kSmallest, kLargest);
-  SynthVocab vocab;
-  add(vocab, "<unk>", 0.0F, kUnknown);
-  add(vocab, "<s>", 0.0F, kControl);
-  add(vocab, "</s>", 0.0F, kControl);
-  for (int byte = 0; byte < 256; ++byte) add(vocab, fmt::format("<0x{:02X}>", byte), 0.0F, kByte);
+  SpmVocab vocab;
+  vocab.add("<unk>", 0.0F, TokenType::Unknown);
+  vocab.add("<s>", 0.0F, TokenType::Control);
+  vocab.add("</s>", 0.0F, TokenType::Control);
+  vocab.unk = 0;
+  vocab.bos = 1;
+  vocab.eos = 2;
+  for (int byte = 0; byte < 256; ++byte) vocab.add(fmt::format("<0x{:02X}>", byte), 0.0F, TokenType::Byte);
   add_piece(vocab, std::string(kSpace));
   for (char c = '!'; c <= '~'; ++c) add_piece(vocab, std::string(1, c));
   for (int length = 2; length <= 4; ++length) {

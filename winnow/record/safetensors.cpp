@@ -85,6 +85,10 @@ void fill(Tensor& tensor, const std::string& type, std::span<const uint8_t> data
   if (type == "I64") tensor.i32 = convert_all<int64_t>(data, narrow);
 }
 
+std::string place_of(const std::string& name, const std::string& tensor) {
+  return fmt::format("'{}', tensor '{}'", name, tensor);
+}
+
 // A JSON array of integers from 0 up.
 std::vector<int64_t> read_counts(const json& entry, const char* key, const std::string& what) {
   const auto found = entry.find(key);
@@ -99,58 +103,60 @@ std::vector<int64_t> read_counts(const json& entry, const char* key, const std::
   return counts;
 }
 
-struct Extent {
-  int64_t begin, end;
-  auto operator<=>(const Extent&) const = default;
-};
-
-Extent read_tensor(const json& entry, std::span<const uint8_t> data, const std::string& what,
-                   Tensor& tensor) {
+StoredTensor read_entry(const json& entry, std::size_t data_start, std::size_t n_data,
+                        const std::string& what) {
   WINNOW_CHECK(entry.is_object(), Corrupt, kRead, "{}: its header entry is not an object", what);
   const auto type_entry = entry.find("dtype");
   WINNOW_CHECK(type_entry != entry.end() && type_entry->is_string(), Corrupt, kRead, "{}: no text 'dtype'",
                what);
-  const auto type = type_entry->get<std::string>();
-  const auto n_type_bytes = static_cast<int64_t>(type_bytes(type));
+  StoredTensor stored;
+  stored.type = type_entry->get<std::string>();
+  const auto n_type_bytes = static_cast<int64_t>(type_bytes(stored.type));
   WINNOW_CHECK(n_type_bytes > 0, Unsupported, kRead,
-               "{}: unsupported type, got '{}', expected F64, F32, F16, BF16, I64, I32 or U8", what, type);
+               "{}: unsupported type, got '{}', expected F64, F32, F16, BF16, I64, I32 or U8", what,
+               stored.type);
 
-  tensor.shape = read_counts(entry, "shape", what);
-  const int64_t count = element_count(tensor.shape);
+  stored.shape = read_counts(entry, "shape", what);
+  const int64_t count = element_count(stored.shape);
   WINNOW_CHECK(count >= 0, Corrupt, kRead, "{}: shape is too large", what);
   const std::vector<int64_t> offsets = read_counts(entry, "data_offsets", what);
-  WINNOW_CHECK(
-      offsets.size() == 2 && offsets[0] <= offsets[1] && std::cmp_less_equal(offsets[1], data.size()),
-      Corrupt, kRead, "{}: data offsets outside the file, expected a begin and an end up to {}", what,
-      data.size());
-  const Extent extent{offsets[0], offsets[1]};
-  WINNOW_CHECK(extent.end - extent.begin == count * n_type_bytes, Corrupt, kRead,
-               "{}: data size does not match its shape, got {} bytes, expected {}", what,
-               extent.end - extent.begin, count * n_type_bytes);
-  fill(tensor, type,
-       data.subspan(static_cast<size_t>(extent.begin), static_cast<size_t>(extent.end - extent.begin)), what);
-  return extent;
+  WINNOW_CHECK(offsets.size() == 2 && offsets[0] <= offsets[1] && std::cmp_less_equal(offsets[1], n_data),
+               Corrupt, kRead, "{}: data offsets outside the file, expected a begin and an end up to {}",
+               what, n_data);
+  const int64_t n_bytes = offsets[1] - offsets[0];
+  WINNOW_CHECK(n_bytes == count * n_type_bytes, Corrupt, kRead,
+               "{}: data size does not match its shape, got {} bytes, expected {}", what, n_bytes,
+               count * n_type_bytes);
+  stored.offset = data_start + static_cast<std::size_t>(offsets[0]);
+  stored.bytes = static_cast<std::size_t>(n_bytes);
+  return stored;
 }
 
-void read_metadata(const json& entry, const std::string& name, TensorFile& file) {
+std::map<std::string, std::string> read_metadata(const json& entry, const std::string& name) {
   WINNOW_CHECK(entry.is_object(), Corrupt, kRead, "'{}': {} is not an object", name, kMetadataKey);
+  std::map<std::string, std::string> metadata;
   for (const auto& [key, value] : entry.items()) {
     WINNOW_CHECK(value.is_string(), Corrupt, kRead, "'{}': metadata '{}' is not text", name, key);
-    file.metadata[key] = value.get<std::string>();
+    metadata[key] = value.get<std::string>();
   }
+  return metadata;
 }
 
 // The format wants the tensors to fill the data without holes and without sharing bytes.
-void check_extents(std::vector<Extent> extents, size_t n_data, const std::string& name) {
-  std::sort(extents.begin(), extents.end());
-  int64_t end = 0;
-  for (const Extent& extent : extents) {
-    WINNOW_CHECK(extent.begin == end, Corrupt, kRead,
-                 "'{}': tensors overlap or leave a hole, got offset {}, expected {}", name, extent.begin,
-                 end);
-    end = extent.end;
+void check_extents(const TensorIndex& index, std::size_t data_start, std::size_t n_data,
+                   const std::string& name) {
+  std::vector<std::pair<std::size_t, std::size_t>> extents;
+  for (const auto& [key, stored] : index.tensors) {
+    extents.emplace_back(stored.offset - data_start, stored.offset - data_start + stored.bytes);
   }
-  WINNOW_CHECK(std::cmp_equal(end, n_data), Corrupt, kRead,
+  std::sort(extents.begin(), extents.end());
+  std::size_t end = 0;
+  for (const auto& [first, last] : extents) {
+    WINNOW_CHECK(first == end, Corrupt, kRead,
+                 "'{}': tensors overlap or leave a hole, got offset {}, expected {}", name, first, end);
+    end = last;
+  }
+  WINNOW_CHECK(end == n_data, Corrupt, kRead,
                "'{}': data that belongs to no tensor, got {} bytes, expected {}", name, n_data, end);
 }
 
@@ -207,7 +213,7 @@ const Tensor& TensorFile::at(const std::string& name) const {
   return found->second;
 }
 
-TensorFile parse_safetensors(std::span<const uint8_t> bytes, const std::string& name) {
+TensorIndex index_safetensors(std::span<const uint8_t> bytes, const std::string& name) {
   WINNOW_CHECK(bytes.size() >= kLengthBytes, Corrupt, kRead,
                "'{}': too short for a header length, got {} bytes", name, bytes.size());
   uint64_t n_header = 0;
@@ -216,22 +222,33 @@ TensorFile parse_safetensors(std::span<const uint8_t> bytes, const std::string& 
                "'{}': header length is not possible, got {}, expected at most {}", name, n_header,
                std::min<uint64_t>(kMaxHeaderBytes, bytes.size() - kLengthBytes));
   const auto header_bytes = bytes.subspan(kLengthBytes, static_cast<size_t>(n_header));
-  const auto data = bytes.subspan(kLengthBytes + static_cast<size_t>(n_header));
+  const std::size_t data_start = kLengthBytes + static_cast<size_t>(n_header);
+  const std::size_t n_data = bytes.size() - data_start;
   const json header =
       json::parse(header_bytes.begin(), header_bytes.end(), nullptr, /*allow_exceptions=*/false);
   WINNOW_CHECK(header.is_object(), Corrupt, kRead, "'{}': the header is not a JSON object", name);
 
-  TensorFile file;
-  std::vector<Extent> extents;
+  TensorIndex index;
   for (const auto& [key, entry] : header.items()) {
     if (key == kMetadataKey) {
-      read_metadata(entry, name, file);
-      continue;
+      index.metadata = read_metadata(entry, name);
+    } else {
+      index.tensors[key] = read_entry(entry, data_start, n_data, place_of(name, key));
     }
-    extents.push_back(
-        read_tensor(entry, data, fmt::format("'{}', tensor '{}'", name, key), file.tensors[key]));
   }
-  check_extents(std::move(extents), data.size(), name);
+  check_extents(index, data_start, n_data, name);
+  return index;
+}
+
+TensorFile parse_safetensors(std::span<const uint8_t> bytes, const std::string& name) {
+  TensorIndex index = index_safetensors(bytes, name);
+  TensorFile file;
+  file.metadata = std::move(index.metadata);
+  for (auto& [key, stored] : index.tensors) {
+    Tensor& tensor = file.tensors[key];
+    tensor.shape = std::move(stored.shape);
+    fill(tensor, stored.type, bytes.subspan(stored.offset, stored.bytes), place_of(name, key));
+  }
   return file;
 }
 

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <map>
 #include <span>
@@ -29,6 +30,23 @@ struct TensorFile {
   const Tensor& at(const std::string& name) const;
 };
 
+/// Where a tensor lies in its file.
+struct StoredTensor {
+  std::string type;  ///< as the header writes it: F64, F32, F16, BF16, I64, I32 or U8
+  std::vector<int64_t> shape;
+  std::size_t offset = 0;  ///< from the start of the file
+  std::size_t bytes = 0;
+};
+
+/// What the header of a file says, checked against the file's size.
+struct TensorIndex {
+  std::map<std::string, StoredTensor> tensors;
+  std::map<std::string, std::string> metadata;
+};
+
+/// The header in a file's bytes, for readers of files larger than the memory; `name` is for messages. Throws
+/// Corrupt (header, offsets, sizes that do not fit), Unsupported (a type).
+TensorIndex index_safetensors(std::span<const uint8_t> bytes, const std::string& name);
 /// The tensors in a file's bytes; `name` is for messages. Throws Corrupt (header, offsets, sizes that do not
 /// fit), Unsupported (a type, an I64 value beyond 32 bits).
 TensorFile parse_safetensors(std::span<const uint8_t> bytes, const std::string& name);

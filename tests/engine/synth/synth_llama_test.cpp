@@ -14,6 +14,7 @@
 
 #include "tests/support/reference_llava.h"
 #include "winnow/engine/synth.h"
+#include "winnow/engine/weight_types.h"
 
 namespace winnow::engine {
 namespace {
@@ -134,8 +135,8 @@ TEST_F(SynthLlamaTest, LlamaDecodesAsTheReferenceDoes) {
 }
 
 TEST_F(SynthLlamaTest, EveryTypeLoadsAndGivesFiniteLogits) {
-  for (const std::string& name : synth_type_names()) {
-    const std::string path = synth_model(synth_shape("tiny"), parse_synth_type(name), 5, folder_).text;
+  for (const std::string& name : weight_type_names()) {
+    const std::string path = synth_model(synth_shape("tiny"), parse_weight_type(name), 5, folder_).text;
     const std::vector<float> logits = decode(path, {1, 300, 301, 400});
     ASSERT_EQ(logits.size(), 512U) << name;
     for (const float value : logits) ASSERT_TRUE(std::isfinite(value)) << name;

@@ -14,6 +14,7 @@
 #include "tests/support/reference_llava.h"
 #include "winnow/base/error.h"
 #include "winnow/engine/synth_vocab.h"
+#include "winnow/engine/weight_types.h"
 
 namespace winnow::engine {
 namespace {
@@ -62,8 +63,8 @@ TEST_F(SynthTest, SameSeedGivesTheSameBytes) {
 }
 
 TEST_F(SynthTest, EveryTypeStoresMatricesAsLlamaCppDoes) {
-  for (const std::string& name : synth_type_names()) {
-    const ggml_type type = parse_synth_type(name);
+  for (const std::string& name : weight_type_names()) {
+    const ggml_type type = parse_weight_type(name);
     const SynthFiles files = synth_model(synth_shape("tiny"), type, 1, folder(name));
     const GgufPtr text = open_gguf(files.text);
     const GgufPtr mmproj = open_gguf(files.mmproj);
@@ -150,7 +151,7 @@ TEST_F(SynthTest, ActivationsAreOfOrderOneAndAttentionIsNotFlat) {
 
 TEST(SynthVocab, HasTheSizeAskedForAndNoTokenTwice) {
   for (const int32_t n : {354, 512, 32000, 32064, 128'000}) {
-    SynthVocab vocab = synth_vocab(n);
+    SpmVocab vocab = synth_vocab(n);
     ASSERT_EQ(vocab.tokens.size(), static_cast<std::size_t>(n));
     EXPECT_EQ(vocab.scores.size(), vocab.tokens.size());
     EXPECT_EQ(vocab.types.size(), vocab.tokens.size());
@@ -164,9 +165,9 @@ TEST(SynthVocab, HasTheSizeAskedForAndNoTokenTwice) {
 TEST(SynthShapes, NamesTypesAndErrors) {
   EXPECT_EQ(synth_shape("llava-1.5-13b").n_ff, 13824);
   EXPECT_THROW(synth_shape("llava-2"), Error);
-  EXPECT_EQ(parse_synth_type("Q4_K"), GGML_TYPE_Q4_K);
-  EXPECT_EQ(parse_synth_type("q4_k"), GGML_TYPE_Q4_K);
-  EXPECT_THROW(parse_synth_type("q3"), Error);
+  EXPECT_EQ(parse_weight_type("Q4_K"), GGML_TYPE_Q4_K);
+  EXPECT_EQ(parse_weight_type("q4_k"), GGML_TYPE_Q4_K);
+  EXPECT_THROW(parse_weight_type("q3"), Error);
   EXPECT_EQ(synth_shape_names().size(), 3U);
 }
 

@@ -1,0 +1,175 @@
+// config.json in the forms that are published, and in those that are refused.
+
+#include "winnow/convert/llava_config.h"
+
+#include <gtest/gtest.h>
+
+#include "tests/convert/checkpoint_folder.h"
+#include "tests/support/engine_models.h"
+#include "tests/support/expect_error.h"
+
+namespace winnow::convert {
+namespace {
+
+using nlohmann::json;
+using test::CheckpointFolder;
+using test::expect_error;
+using test::Layout;
+
+CheckpointFolder folder(Layout layout = Layout::Old) {
+  CheckpointFolder made = test::llava_folder("config", layout);
+  made.tensors.clear();
+  return made;
+}
+
+LlavaConfig read(const CheckpointFolder& made, const std::string& tower = "") {
+  made.write();
+  return read_llava_config(made.path, tower);
+}
+
+TEST(LlavaConfig, EveryKeyIsWritten) {
+  const LlavaConfig config = read(folder());
+  EXPECT_EQ(config.text.n_embd, 96);
+  EXPECT_EQ(config.text.n_ff, 192);
+  EXPECT_EQ(config.text.n_layer, 5);
+  EXPECT_EQ(config.text.d_head, 16);
+  EXPECT_EQ(config.text.n_vocab, 512);
+  EXPECT_EQ(config.text.n_ctx, 2048);
+  EXPECT_EQ(config.tower.n_layer, 3) << "hidden state -2 of 4 blocks";
+  EXPECT_EQ(config.tower.n_layer_stored, 4);
+  EXPECT_EQ(config.tower.image_size_px, 84);
+  EXPECT_FALSE(config.tower.use_gelu);
+  EXPECT_EQ(config.tower.mean[0], 0.48145466F);
+  EXPECT_FALSE(config.may_be_tied);
+}
+
+/// config.json of llava-hf/llava-1.5-7b-hf leaves out whatever is a default of transformers.
+TEST(LlavaConfig, PublishedSevenB) {
+  CheckpointFolder made = folder();
+  made.json["config.json"] = json::parse(R"({
+    "architectures": ["LlavaForConditionalGeneration"], "image_token_index": 32000, "model_type": "llava",
+    "pad_token_id": 32001, "projector_hidden_act": "gelu",
+    "text_config": {"max_position_embeddings": 4096, "model_type": "llama", "rms_norm_eps": 1e-05,
+                    "vocab_size": 32064},
+    "vision_config": {"hidden_size": 1024, "image_size": 336, "intermediate_size": 4096,
+                      "model_type": "clip_vision_model", "num_attention_heads": 16, "num_hidden_layers": 24,
+                      "patch_size": 14, "projection_dim": 768, "vocab_size": 32000},
+    "vision_feature_layer": -2, "vision_feature_select_strategy": "default"})");
+  made.json["preprocessor_config.json"]["crop_size"] = 336;
+  const LlavaConfig config = read(made);
+  EXPECT_EQ(config.text.n_embd, 4096);
+  EXPECT_EQ(config.text.n_ff, 11008);
+  EXPECT_EQ(config.text.n_layer, 32);
+  EXPECT_EQ(config.text.n_head, 32);
+  EXPECT_EQ(config.text.n_head_kv, 32);
+  EXPECT_EQ(config.text.d_head, 128);
+  EXPECT_EQ(config.text.n_vocab, 32064);
+  EXPECT_EQ(config.text.eps, 1e-5F);
+  EXPECT_EQ(config.text.rope.freq_base, 10000.0F);
+  EXPECT_EQ(config.text.rope.freq_scale, 1.0F);
+  EXPECT_EQ(config.tower.n_layer, 23);
+  EXPECT_EQ(config.tower.grid().size(), 576);
+  EXPECT_EQ(config.tower.eps, 1e-5F);
+}
+
+TEST(LlavaConfig, RotaryScalingInBothForms) {
+  CheckpointFolder made = folder();
+  json& text = made.json["config.json"]["text_config"];
+  text["rope_parameters"] = {{"rope_theta", 5e5}, {"rope_type", "linear"}, {"factor", 4.0}};
+  EXPECT_EQ(read(made).text.rope.freq_base, 5e5F);
+  EXPECT_EQ(read(made).text.rope.freq_scale, 0.25F);
+  text.erase("rope_parameters");
+  text["rope_theta"] = 2e4;
+  text["rope_scaling"] = {{"type", "linear"}, {"factor", 2.0}};
+  EXPECT_EQ(read(made).text.rope.freq_base, 2e4F);
+  EXPECT_EQ(read(made).text.rope.freq_scale, 0.5F);
+  text["rope_scaling"] = nullptr;
+  EXPECT_EQ(read(made).text.rope.freq_scale, 1.0F);
+}
+
+TEST(LlavaConfig, FeatureLayers) {
+  CheckpointFolder made = folder();
+  json& layer = made.json["config.json"]["vision_feature_layer"];
+  for (const auto& [value, expected] : std::vector<std::pair<json, int>>{{-1, 4}, {2, 2}, {{-3}, 2}}) {
+    layer = value;
+    EXPECT_EQ(read(made).tower.n_layer, expected) << value;
+  }
+  layer = {-2, -1};
+  expect_error(ErrorCode::Unsupported, "vision_feature_layer, got 2 layers", [&] { read(made); });
+  layer = -5;
+  expect_error(ErrorCode::Corrupt, "features of layer -5 are wanted, the tower has 4 blocks",
+               [&] { read(made); });
+}
+
+TEST(LlavaConfig, OriginalLayoutTakesItsTowerFromElsewhere) {
+  const CheckpointFolder made = folder(Layout::Original);
+  CheckpointFolder clip = test::clip_folder("config_clip");
+  clip.tensors.clear();
+  clip.write();
+  const LlavaConfig config = read(made, clip.path);
+  EXPECT_EQ(config.text.n_embd, 96);
+  EXPECT_EQ(config.tower.n_embd, 64);
+  EXPECT_EQ(config.tower.n_layer, 3);
+  expect_error(ErrorCode::InvalidArgument,
+               "(openai/clip-vit-large-patch14-336): give its folder with --tower", [&] { read(made); });
+  expect_error(ErrorCode::InvalidArgument, "holds its tower", [&] { read(folder(), clip.path); });
+}
+
+TEST(LlavaConfig, PreprocessorInsideTheProcessor) {
+  CheckpointFolder made = folder();
+  made.json["processor_config.json"] = {{"image_processor", made.json["preprocessor_config.json"]}};
+  made.json.erase("preprocessor_config.json");
+  EXPECT_EQ(read(made).tower.std[2], 0.27577711F);
+}
+
+TEST(LlavaConfig, Refused) {
+  const auto refused = [](ErrorCode code, const std::string& text, const char* path, const json& value) {
+    CheckpointFolder made = folder();
+    made.json["config.json"][json::json_pointer(path)] = value;
+    expect_error(code, text, [&] { read(made); });
+  };
+  const auto unsupported = [&](const std::string& text, const char* path, const json& value) {
+    refused(ErrorCode::Unsupported, text, path, value);
+  };
+  unsupported("got 'LlavaNextForConditionalGeneration', expected LlavaForConditionalGeneration",
+              "/architectures", {"LlavaNextForConditionalGeneration"});
+  unsupported("text model, got 'mistral', expected 'llama'", "/text_config/model_type", "mistral");
+  unsupported("hidden_act, got 'gelu', expected 'silu'", "/text_config/hidden_act", "gelu");
+  unsupported("projector_hidden_act, got 'relu'", "/projector_hidden_act", "relu");
+  unsupported("vision_feature_select_strategy, got 'full'", "/vision_feature_select_strategy", "full");
+  unsupported("tower, got 'siglip_vision_model'", "/vision_config/model_type", "siglip_vision_model");
+  unsupported("hidden_act, got 'silu', expected 'quick_gelu' or 'gelu'", "/vision_config/hidden_act", "silu");
+  unsupported("rotary scaling, got 'llama3'", "/text_config/rope_parameters/rope_type", "llama3");
+  const auto corrupt = [&](const std::string& text, const char* path, const json& value) {
+    refused(ErrorCode::Corrupt, text, path, value);
+  };
+  corrupt("config.json: text_config: hidden_size, got 0", "/text_config/hidden_size", 0);
+  corrupt("hidden_size', got string", "/text_config/hidden_size", "many");
+  corrupt("num_key_value_heads, got 7, expected 1 to 6", "/text_config/num_key_value_heads", 7);
+  corrupt("heads for keys", "/text_config/num_key_value_heads", 4);
+  corrupt("rms_norm_eps, got 2", "/text_config/rms_norm_eps", 2.0);
+  corrupt("width 64 does not divide into 5 heads", "/vision_config/num_attention_heads", 5);
+  corrupt("text_config: got number", "/text_config", 1);
+  corrupt("rope_theta, got -1", "/text_config/rope_parameters/rope_theta", -1.0);
+}
+
+TEST(LlavaConfig, MissingAndDamagedFiles) {
+  CheckpointFolder made = folder();
+  made.json.erase("preprocessor_config.json");
+  expect_error(ErrorCode::NotFound, "preprocessor_config.json: no such file", [&] { read(made); });
+  made = folder();
+  made.json["preprocessor_config.json"]["image_std"] = {0.2, 0.0, 0.2};
+  expect_error(ErrorCode::Corrupt, "image_std, got 0, expected a small number above 0", [&] { read(made); });
+  made.json["preprocessor_config.json"]["image_std"] = {0.2};
+  expect_error(ErrorCode::Corrupt, "image_std, got 1 numbers", [&] { read(made); });
+  made = folder();
+  made.json["preprocessor_config.json"]["crop_size"]["height"] = 224;
+  expect_error(ErrorCode::Unsupported, "crop_size, got 224, the tower reads 84 px", [&] { read(made); });
+  made.json.erase("config.json");
+  expect_error(ErrorCode::NotFound, "config.json: no such file", [&] { read(made); });
+  test::write_text(made.path + "/config.json", "{");
+  expect_error(ErrorCode::Corrupt, "config.json", [&] { read_llava_config(made.path, ""); });
+}
+
+}  // namespace
+}  // namespace winnow::convert

@@ -1,0 +1,249 @@
+#include "winnow/convert/llava_config.h"
+
+#include <cmath>
+#include <filesystem>
+#include <string_view>
+#include <system_error>
+#include <vector>
+
+#include "winnow/base/error.h"
+#include "winnow/convert/checkpoint.h"
+#include "winnow/record/jsonl.h"
+
+namespace winnow::convert {
+namespace {
+
+using record::Json;
+using record::JsonRow;
+
+constexpr const char* kWhere = "convert.config";
+
+int32_t count_or(const JsonRow& row, std::string_view key, int64_t fallback, int64_t max) {
+  const int64_t n = row.has(key) ? row.integer(key) : fallback;
+  WINNOW_CHECK(n >= 1 && n <= max, Corrupt, kWhere, "{}: {}, got {}, expected 1 to {}", row.place(), key, n,
+               max);
+  return static_cast<int32_t>(n);
+}
+
+float small_number_or(const JsonRow& row, std::string_view key, double fallback) {
+  const double value = row.has(key) ? row.number(key) : fallback;
+  WINNOW_CHECK(value > 0.0 && value < 1.0, Corrupt, kWhere, "{}: {}, got {}, expected 0 to 1", row.place(),
+               key, value);
+  return static_cast<float>(value);
+}
+
+std::string text_or(const JsonRow& row, std::string_view key, const char* fallback) {
+  return row.has(key) ? row.text(key) : fallback;
+}
+
+/// A choice that the engine has only one answer to.
+void expect_text(const JsonRow& row, std::string_view key, const char* expected) {
+  const std::string value = text_or(row, key, expected);
+  WINNOW_CHECK(value == expected, Unsupported, kWhere, "{}: {}, got '{}', expected '{}'", row.place(), key,
+               value, expected);
+}
+
+/// rope_theta and rope_scaling, in transformers 5 both inside rope_parameters.
+engine::RopeConfig read_rope(const JsonRow& row, int32_t d_head, int32_t n_ctx) {
+  const Json none = Json::object();
+  const JsonRow parameters =
+      row.has("rope_parameters") ? row.row("rope_parameters") : JsonRow(none, row.place());
+  const JsonRow scaling = row.has("rope_parameters") ? parameters
+                          : row.has("rope_scaling")  ? row.row("rope_scaling")
+                                                     : JsonRow(none, row.place());
+  const JsonRow& theta = parameters.has("rope_theta") ? parameters : row;
+  engine::RopeConfig rope;
+  rope.n_dims = d_head;
+  rope.n_ctx_orig = n_ctx;
+  if (theta.has("rope_theta")) rope.freq_base = static_cast<float>(theta.number("rope_theta"));
+  WINNOW_CHECK(rope.freq_base > 0.0F && std::isfinite(rope.freq_base), Corrupt, kWhere,
+               "{}: rope_theta, got {}, expected > 0", row.place(), rope.freq_base);
+  const std::string type = text_or(scaling, scaling.has("rope_type") ? "rope_type" : "type", "default");
+  if (type == "default") return rope;
+  WINNOW_CHECK(type == "linear", Unsupported, kWhere,
+               "{}: rotary scaling, got '{}', expected 'linear' or none", scaling.place(), type);
+  const double factor = scaling.number("factor");
+  WINNOW_CHECK(factor >= 1.0 && factor < 1e6, Corrupt, kWhere, "{}: factor, got {}, expected 1 to 1e6",
+               scaling.place(), factor);
+  rope.freq_scale = static_cast<float>(1.0 / factor);
+  return rope;
+}
+
+/// Defaults are those of transformers' LlamaConfig, which published configurations leave out.
+engine::LlamaConfig read_text(const JsonRow& row) {
+  constexpr int64_t kMax = 1 << 20;
+  engine::LlamaConfig c;
+  expect_text(row, "hidden_act", "silu");
+  c.n_embd = count_or(row, "hidden_size", 4096, kMax);
+  c.n_ff = count_or(row, "intermediate_size", 11008, kMax);
+  c.n_layer = count_or(row, "num_hidden_layers", 32, 1024);
+  c.n_head = count_or(row, "num_attention_heads", 32, c.n_embd);
+  c.n_head_kv = count_or(row, "num_key_value_heads", c.n_head, c.n_head);
+  c.n_vocab = count_or(row, "vocab_size", 32000, kMax);
+  c.n_ctx = count_or(row, "max_position_embeddings", 2048, 1 << 30);
+  c.eps = small_number_or(row, "rms_norm_eps", 1e-6);
+  WINNOW_CHECK(row.has("head_dim") || c.n_embd % c.n_head == 0, Corrupt, kWhere,
+               "{}: width {} does not divide into {} heads", row.place(), c.n_embd, c.n_head);
+  c.d_head = count_or(row, "head_dim", c.n_embd / c.n_head, 4096);
+  WINNOW_CHECK(c.n_head % c.n_head_kv == 0 && c.d_head % 2 == 0, Corrupt, kWhere,
+               "{}: {} heads of {} dimensions with {} heads for keys, expected a multiple and an even number",
+               row.place(), c.n_head, c.d_head, c.n_head_kv);
+  c.rope = read_rope(row, c.d_head, c.n_ctx);
+  return c;
+}
+
+bool uses_gelu(const JsonRow& row) {
+  const std::string act = text_or(row, "hidden_act", "quick_gelu");
+  WINNOW_CHECK(act == "quick_gelu" || act == "gelu", Unsupported, kWhere,
+               "{}: hidden_act, got '{}', expected 'quick_gelu' or 'gelu'", row.place(), act);
+  return act == "gelu";
+}
+
+/// feature_layer as transformers counts it: 0 is the input of block 0, negative numbers count from the end.
+engine::ClipConfig read_tower(const JsonRow& row, int64_t feature_layer) {
+  constexpr int64_t kMax = 1 << 18;
+  const std::string type = text_or(row, "model_type", "clip_vision_model");
+  WINNOW_CHECK(type == "clip_vision_model", Unsupported, kWhere,
+               "{}: tower, got '{}', expected 'clip_vision_model'", row.place(), type);
+  engine::ClipConfig c;
+  c.image_size_px = count_or(row, "image_size", 224, 8192);
+  c.patch_size_px = count_or(row, "patch_size", 32, c.image_size_px);
+  c.n_embd = count_or(row, "hidden_size", 768, kMax);
+  c.n_ff = count_or(row, "intermediate_size", 3072, kMax);
+  c.n_head = count_or(row, "num_attention_heads", 12, c.n_embd);
+  c.n_layer_stored = count_or(row, "num_hidden_layers", 12, 1024);
+  c.n_layer_run = c.n_layer_stored;
+  c.eps = small_number_or(row, "layer_norm_eps", 1e-5);
+  c.use_gelu = uses_gelu(row);
+  WINNOW_CHECK(c.n_embd % c.n_head == 0, Corrupt, kWhere, "{}: width {} does not divide into {} heads",
+               row.place(), c.n_embd, c.n_head);
+  const int64_t layer = feature_layer < 0 ? feature_layer + c.n_layer_stored + 1 : feature_layer;
+  WINNOW_CHECK(layer >= 1 && layer <= c.n_layer_stored, Corrupt, kWhere,
+               "{}: features of layer {} are wanted, the tower has {} blocks", row.place(), feature_layer,
+               c.n_layer_stored);
+  c.n_layer = static_cast<int32_t>(layer);
+  return c;
+}
+
+std::array<float, 3> three_numbers(const JsonRow& row, std::string_view key, bool positive) {
+  const std::vector<double> values = row.numbers(key);
+  WINNOW_CHECK(values.size() == 3, Corrupt, kWhere, "{}: {}, got {} numbers, expected 3", row.place(), key,
+               values.size());
+  for (const double value : values) {
+    WINNOW_CHECK(std::abs(value) < 1e6 && (!positive || value > 0.0), Corrupt, kWhere,
+                 "{}: {}, got {}, expected a small number{}", row.place(), key, value,
+                 positive ? " above 0" : "");
+  }
+  return {static_cast<float>(values[0]), static_cast<float>(values[1]), static_cast<float>(values[2])};
+}
+
+/// Mean and deviation of pixels, and that images get the size which the tower reads.
+void read_preprocessor(const std::string& folder, engine::ClipConfig& tower) {
+  std::string path = file_in(folder, "preprocessor_config.json");
+  const std::string newer = file_in(folder, "processor_config.json");
+  std::error_code ignored;
+  const bool inside = !std::filesystem::exists(path, ignored) && std::filesystem::exists(newer, ignored);
+  if (inside) path = newer;
+  const Json file = record::read_json(path);
+  const JsonRow whole(file, path);
+  const JsonRow row = inside && whole.has("image_processor") ? whole.row("image_processor") : whole;
+  tower.mean = three_numbers(row, "image_mean", false);
+  tower.std = three_numbers(row, "image_std", true);
+  if (!row.has("crop_size")) return;
+  const int64_t size =
+      row.at("crop_size").is_object() ? row.row("crop_size").integer("height") : row.integer("crop_size");
+  WINNOW_CHECK(size == tower.image_size_px, Unsupported, kWhere,
+               "{}: crop_size, got {}, the tower reads {} px", path, size, tower.image_size_px);
+}
+
+/// One layer, alone or in a list.
+int64_t feature_layer(const JsonRow& row, std::string_view key) {
+  if (!row.has(key)) return -2;
+  if (!row.at(key).is_array()) return row.integer(key);
+  const std::vector<double> layers = row.numbers(key);
+  WINNOW_CHECK(layers.size() == 1, Unsupported, kWhere, "{}: {}, got {} layers, expected one", row.place(),
+               key, layers.size());
+  return static_cast<int64_t>(layers.front());
+}
+
+LlavaConfig read_transformers(const JsonRow& row, const std::string& folder) {
+  const JsonRow text = row.row("text_config");
+  const std::string type = text_or(text, "model_type", "llama");
+  WINNOW_CHECK(type == "llama", Unsupported, kWhere, "{}: text model, got '{}', expected 'llama'",
+               text.place(), type);
+  expect_text(row, "projector_hidden_act", "gelu");
+  expect_text(row, "vision_feature_select_strategy", "default");
+  LlavaConfig config;
+  config.text = read_text(text);
+  config.tower = read_tower(row.row("vision_config"), feature_layer(row, "vision_feature_layer"));
+  config.may_be_tied = (row.has("tie_word_embeddings") && row.boolean("tie_word_embeddings")) ||
+                       (text.has("tie_word_embeddings") && text.boolean("tie_word_embeddings"));
+  read_preprocessor(folder, config.tower);
+  return config;
+}
+
+/// The authors' own layout: the text model's keys at the top, mm_* for the projector, the tower elsewhere.
+LlavaConfig read_original(const JsonRow& row, const std::string& tower_folder) {
+  expect_text(row, "mm_projector_type", "mlp2x_gelu");
+  expect_text(row, "mm_vision_select_feature", "patch");
+  expect_text(row, "mm_patch_merge_type", "flat");
+  LlavaConfig config;
+  config.text = read_text(row);
+  const std::string path = file_in(tower_folder, "config.json");
+  const Json file = record::read_json(path);
+  const JsonRow tower(file, path);
+  config.tower = read_tower(tower.has("vision_config") ? tower.row("vision_config") : tower,
+                            feature_layer(row, "mm_vision_select_layer"));
+  config.may_be_tied = row.has("tie_word_embeddings") && row.boolean("tie_word_embeddings");
+  read_preprocessor(tower_folder, config.tower);
+  return config;
+}
+
+}  // namespace
+
+LlavaConfig read_llava_config(const std::string& folder, const std::string& tower_folder) {
+  const std::string path = file_in(folder, "config.json");
+  const Json file = record::read_json(path);
+  const JsonRow row(file, path);
+  std::string architecture = text_or(row, "model_type", "none");
+  if (row.has("architectures")) {
+    const std::vector<std::string> names = row.texts("architectures");
+    if (!names.empty()) architecture = names.front();
+  }
+  const bool original = architecture == "LlavaLlamaForCausalLM";
+  WINNOW_CHECK(original || architecture == "LlavaForConditionalGeneration" || architecture == "llava",
+               Unsupported, kWhere,
+               "{}: architecture, got '{}', expected LlavaForConditionalGeneration (transformers) or "
+               "LlavaLlamaForCausalLM (the original LLaVA-1.5)",
+               path, architecture);
+  WINNOW_CHECK(original || tower_folder.empty(), InvalidArgument, kWhere,
+               "{}: this checkpoint holds its tower, leave --tower {} out", path, tower_folder);
+  WINNOW_CHECK(!original || !tower_folder.empty(), InvalidArgument, kWhere,
+               "{}: the tower is a checkpoint of its own ({}): give its folder with --tower", path,
+               text_or(row, "mm_vision_tower", "a CLIP model"));
+  return original ? read_original(row, tower_folder) : read_transformers(row, folder);
+}
+
+engine::ClipTextConfig read_clip_text_folder(const std::string& folder) {
+  constexpr int64_t kMax = 1 << 18;
+  const std::string path = file_in(folder, "config.json");
+  const Json file = record::read_json(path);
+  const JsonRow whole(file, path);
+  const std::string type = text_or(whole, "model_type", "none");
+  WINNOW_CHECK(type == "clip", Unsupported, kWhere, "{}: model, got '{}', expected 'clip'", path, type);
+  const JsonRow row = whole.row("text_config");
+  engine::ClipTextConfig c;
+  c.n_ctx = count_or(row, "max_position_embeddings", 77, 1 << 16);
+  c.n_embd = count_or(row, "hidden_size", 512, kMax);
+  c.n_ff = count_or(row, "intermediate_size", 2048, kMax);
+  c.n_head = count_or(row, "num_attention_heads", 8, c.n_embd);
+  c.n_layer = count_or(row, "num_hidden_layers", 12, 1024);
+  c.n_joint = count_or(whole, "projection_dim", 512, kMax);
+  c.eps = small_number_or(row, "layer_norm_eps", 1e-5);
+  c.use_gelu = uses_gelu(row);
+  WINNOW_CHECK(c.n_embd % c.n_head == 0, Corrupt, kWhere, "{}: width {} does not divide into {} heads",
+               row.place(), c.n_embd, c.n_head);
+  return c;
+}
+
+}  // namespace winnow::convert

@@ -1,0 +1,30 @@
+#pragma once
+
+// The tokenizer files of a checkpoint as the arrays of a GGUF's tokenizer.
+
+#include <string>
+#include <vector>
+
+#include "winnow/engine/config_keys.h"
+
+namespace winnow::convert {
+
+/// The vocabulary of n_vocab entries, as llama.cpp's convert_hf_to_gguf.py builds it: the pieces of
+/// tokenizer.model, over them added_tokens.json (user-defined) and the added_tokens_decoder of
+/// tokenizer_config.json (control tokens where they are special), and "[PADn]" where no token is. Ids of
+/// begin, end, unknown and padding: by their names in tokenizer_config.json or special_tokens_map.json, else
+/// the
+/// *_token_id of config.json or generation_config.json, else (but for padding) tokenizer.model's own.
+/// Throws NotFound (no tokenizer.model), Corrupt (damaged files, more pieces than n_vocab), Unsupported (a
+/// unigram model).
+engine::SpmVocab read_vocabulary(const std::string& folder, int32_t n_vocab);
+
+/// The checkpoint's chat template (chat_template.jinja, chat_template.json or tokenizer_config.json); empty
+/// when it has none. Throws Corrupt, Io.
+std::string read_chat_template(const std::string& folder);
+
+/// CLIP's vocabulary in order of ids, from vocab.json. Throws NotFound, Corrupt (an id that is missing or
+/// taken).
+std::vector<std::string> read_clip_vocabulary(const std::string& folder);
+
+}  // namespace winnow::convert

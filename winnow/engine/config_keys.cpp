@@ -1,0 +1,112 @@
+#include "winnow/engine/config_keys.h"
+
+#include <utility>
+
+namespace winnow::engine {
+namespace {
+
+void set_count(GgufWriter& writer, const char* key, int32_t value) {
+  writer.set_u32(key, static_cast<uint32_t>(value));
+}
+
+void set_rope_keys(const RopeConfig& rope, int32_t n_ctx, GgufWriter& writer) {
+  set_count(writer, "llama.rope.dimension_count", rope.n_dims);
+  writer.set_f32("llama.rope.freq_base", rope.freq_base);
+  const bool yarn = rope.ext_factor != 0.0F;
+  if (!yarn && rope.freq_scale == 1.0F) return;
+  writer.set_str("llama.rope.scaling.type", yarn ? "yarn" : "linear");
+  writer.set_f32("llama.rope.scaling.factor", 1.0F / rope.freq_scale);
+  if (rope.n_ctx_orig > 0 && rope.n_ctx_orig != n_ctx) {
+    set_count(writer, "llama.rope.scaling.original_context_length", rope.n_ctx_orig);
+  }
+}
+
+}  // namespace
+
+void SpmVocab::add(std::string token, float score, TokenType type) {
+  tokens.push_back(std::move(token));
+  scores.push_back(score);
+  types.push_back(type);
+}
+
+void set_general_keys(const std::string& architecture, const std::string& type, const std::string& name,
+                      const WeightType& weights, GgufWriter& writer) {
+  writer.set_str("general.architecture", architecture);
+  writer.set_str("general.type", type);
+  writer.set_str("general.name", name);
+  writer.set_u32("general.file_type", weights.file_type);
+  writer.set_u32("general.quantization_version", GGML_QNT_VERSION);
+}
+
+void set_llama_keys(const LlamaConfig& config, GgufWriter& writer) {
+  set_count(writer, "llama.block_count", config.n_layer);
+  set_count(writer, "llama.context_length", config.n_ctx);
+  set_count(writer, "llama.embedding_length", config.n_embd);
+  set_count(writer, "llama.feed_forward_length", config.n_ff);
+  set_count(writer, "llama.attention.head_count", config.n_head);
+  set_count(writer, "llama.attention.head_count_kv", config.n_head_kv);
+  if (config.d_head * config.n_head != config.n_embd) {
+    set_count(writer, "llama.attention.key_length", config.d_head);
+    set_count(writer, "llama.attention.value_length", config.d_head);
+  }
+  writer.set_f32("llama.attention.layer_norm_rms_epsilon", config.eps);
+  set_count(writer, "llama.vocab_size", config.n_vocab);
+  set_rope_keys(config.rope, config.n_ctx, writer);
+}
+
+void set_vocab_keys(const SpmVocab& vocab, GgufWriter& writer) {
+  std::vector<int32_t> types;
+  for (const TokenType type : vocab.types) types.push_back(static_cast<int32_t>(type));
+  writer.set_str("tokenizer.ggml.model", "llama");
+  writer.set_str("tokenizer.ggml.pre", "default");
+  writer.set_str_array("tokenizer.ggml.tokens", vocab.tokens);
+  writer.set_f32_array("tokenizer.ggml.scores", vocab.scores);
+  writer.set_i32_array("tokenizer.ggml.token_type", types);
+  const std::pair<const char*, int32_t> ids[] = {{"tokenizer.ggml.bos_token_id", vocab.bos},
+                                                 {"tokenizer.ggml.eos_token_id", vocab.eos},
+                                                 {"tokenizer.ggml.unknown_token_id", vocab.unk},
+                                                 {"tokenizer.ggml.padding_token_id", vocab.pad}};
+  for (const auto& [key, id] : ids) {
+    if (id >= 0) set_count(writer, key, id);
+  }
+  writer.set_bool("tokenizer.ggml.add_bos_token", vocab.add_bos);
+  writer.set_bool("tokenizer.ggml.add_eos_token", vocab.add_eos);
+  if (!vocab.space_prefix) writer.set_bool("tokenizer.ggml.add_space_prefix", false);
+}
+
+void set_clip_keys(const ClipConfig& config, const MlpConfig& projector, GgufWriter& writer) {
+  writer.set_bool("clip.has_vision_encoder", true);
+  writer.set_bool("clip.has_llava_projector", true);
+  writer.set_str("clip.projector_type", "mlp");
+  writer.set_bool("clip.use_gelu", config.use_gelu);
+  set_count(writer, "clip.vision.image_size", config.image_size_px);
+  set_count(writer, "clip.vision.patch_size", config.patch_size_px);
+  set_count(writer, "clip.vision.embedding_length", config.n_embd);
+  set_count(writer, "clip.vision.feed_forward_length", config.n_ff);
+  set_count(writer, "clip.vision.projection_dim", projector.n_out);
+  set_count(writer, "clip.vision.attention.head_count", config.n_head);
+  set_count(writer, "clip.vision.block_count", config.n_layer_stored);
+  const PatchMerge& merge = projector.merge;
+  if (merge.side > 1) {
+    set_count(writer, merge.mean ? "winnow.projector.pool_size" : "clip.vision.spatial_merge_size",
+              merge.side);
+  }
+  writer.set_f32("clip.vision.attention.layer_norm_epsilon", config.eps);
+  writer.set_f32_array("clip.vision.image_mean", config.mean);
+  writer.set_f32_array("clip.vision.image_std", config.std);
+}
+
+void set_clip_text_keys(const ClipTextConfig& config, const std::vector<std::string>& tokens,
+                        GgufWriter& writer) {
+  writer.set_bool("clip.has_text_encoder", true);
+  set_count(writer, "clip.text.context_length", config.n_ctx);
+  set_count(writer, "clip.text.embedding_length", config.n_embd);
+  set_count(writer, "clip.text.feed_forward_length", config.n_ff);
+  set_count(writer, "clip.text.projection_dim", config.n_joint);
+  set_count(writer, "clip.text.block_count", config.n_layer);
+  set_count(writer, "clip.text.attention.head_count", config.n_head);
+  writer.set_f32("clip.text.attention.layer_norm_epsilon", config.eps);
+  writer.set_str_array("tokenizer.ggml.tokens", tokens);
+}
+
+}  // namespace winnow::engine
