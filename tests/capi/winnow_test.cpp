@@ -284,6 +284,11 @@ TEST(CapiTest, WhatAMethodCannotDoIsSaid) {
   winnow_plan* plan = nullptr;
   expect_failure(winnow_run(pooling.get(), signals.get(), 2, 0, &plan), WINNOW_UNSUPPORTED,
                  {"already pruned"});
+  for (const char* use : {"resize", "tome"}) {  // the whole model's business
+    const auto whole = signals_of(2, 4);
+    expect_failure(winnow_run(method_of(use).get(), whole.get(), 4, 0, &plan), WINNOW_UNSUPPORTED,
+                   {use, "a run of the whole model"});
+  }
 }
 
 TEST(CapiTest, ApplyChecksTheShape) {

@@ -127,17 +127,29 @@ TEST_F(BuiltinModelTest, EveryMethodAnswers) {
                                        model_->llama().n_layer);
     session.clear();
     const testing::Turn turn = testing::run_turn(session, prompt, {picture}, options, 2);
-    EXPECT_EQ(turn.prefill.n_visual_before, 144);
+    const bool resized = info.stage == prune::Stage::BeforeTower;
+    EXPECT_EQ(turn.prefill.n_visual_before, resized ? 36 : 144);
     EXPECT_EQ(turn.tokens.size(), 2U);
     for (const float logit : turn.step_logits.back()) ASSERT_TRUE(std::isfinite(logit));
     if (info.keeps_all) {
       EXPECT_EQ(turn.prefill.n_visual_after, 144);
+    } else if (resized) {
+      EXPECT_EQ(turn.prefill.n_visual_after, 36) << "6 x 6 of 43";
     } else if (!counts_itself && turn.prefill.schedule.size() == 1) {
       EXPECT_EQ(turn.prefill.n_visual_after, 43);
     } else {
       EXPECT_LT(turn.prefill.n_visual_average, 144.0);
     }
   }
+}
+
+/// The baseline really answers: fewer tokens, fewer right answers than unpruned, more than without the
+/// picture; and its whole budget is no pruning.
+TEST_F(BuiltinModelTest, ResizeIsABaseline) {
+  const auto right = percent("gqa", {"none", "resize@100%", "resize@25%", "shuffled"});
+  EXPECT_EQ(right[0], right[1]);
+  EXPECT_GE(right[0], right[2]);
+  EXPECT_GT(right[2], right[3]);
 }
 
 TEST_F(BuiltinModelTest, WeightsAreSmallEnoughToShip) {

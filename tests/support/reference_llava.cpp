@@ -244,9 +244,38 @@ ReferenceLlava::ReferenceLlava(const std::string& text_path, const std::string& 
   }
 }
 
+RefMatrix ref_resized_positions(const RefMatrix& table, int64_t n_cls, int64_t from, int64_t to) {
+  if (from == to) return table;
+  const auto weight = [&](int64_t target,
+                          int64_t source) {  // of source cell `source`, maybe beyond the border
+    constexpr double a = -0.75;
+    const double centre =
+        (static_cast<double>(target) + 0.5) * static_cast<double>(from) / static_cast<double>(to);
+    const double x = std::abs(centre - (static_cast<double>(source) + 0.5));
+    if (x < 1) return (a + 2) * x * x * x - (a + 3) * x * x + 1;
+    return x < 2 ? a * x * x * x - 5 * a * x * x + 8 * a * x - 4 * a : 0.0;
+  };
+  RefMatrix out(n_cls + to * to, table.cols);
+  for (int64_t c = 0; c < table.cols; ++c) {
+    for (int64_t row = 0; row < n_cls; ++row) out.at(row, c) = table.at(row, c);
+    for (int64_t cell = 0; cell < to * to; ++cell) {
+      for (int64_t y = -2; y < from + 2; ++y) {
+        for (int64_t x = -2; x < from + 2; ++x) {
+          const int64_t source =
+              std::clamp<int64_t>(y, 0, from - 1) * from + std::clamp<int64_t>(x, 0, from - 1);
+          out.at(n_cls + cell, c) +=
+              weight(cell / to, y) * weight(cell % to, x) * table.at(n_cls + source, c);
+        }
+      }
+    }
+  }
+  return out;
+}
+
 RefFeatures ReferenceLlava::encode(std::span<const float> pixels, int32_t tower_layers,
                                    RefBetween* between) const {
-  const auto side = static_cast<int64_t>(find(mmproj_.numbers, "clip.vision.image_size"));
+  const auto side = static_cast<int64_t>(std::lround(std::sqrt(static_cast<double>(pixels.size()) / 3.0)));
+  const auto stored_side = static_cast<int64_t>(find(mmproj_.numbers, "clip.vision.image_size"));
   const auto patch = static_cast<int64_t>(find(mmproj_.numbers, "clip.vision.patch_size"));
   const double eps = find(mmproj_.numbers, "clip.vision.attention.layer_norm_epsilon");
   const RefMatrix& kernel = find(mmproj_.tensors, "v.patch_embd.weight");  // [d * 3 * patch, patch]
@@ -255,7 +284,7 @@ RefFeatures ReferenceLlava::encode(std::span<const float> pixels, int32_t tower_
   const int64_t d = position.cols;
 
   const int64_t n_cls = mmproj_.tensors.contains("v.class_embd") ? 1 : 0;
-  RefMatrix x = position;  // [n_cls + n, d]
+  RefMatrix x = ref_resized_positions(position, n_cls, stored_side / patch, grid);  // [n_cls + n, d]
   for (int64_t c = 0; c < d && n_cls > 0; ++c) x.at(0, c) += find(mmproj_.tensors, "v.class_embd").at(0, c);
   for (int64_t token = 0; token < grid * grid; ++token) {
     const int64_t top_px = token / grid * patch;

@@ -40,6 +40,10 @@ RefMatrix ref_rows(const RefMatrix& m, std::span<const int32_t> rows);
 RefMatrix ref_side_by_side(const RefMatrix& features, int64_t k);
 RefMatrix ref_square_means(const RefMatrix& features, int64_t k);
 
+/// Position embeddings of a from x from grid behind n_cls other rows, as those of a to x to grid: Keys' cubic
+/// convolution (1981, a = -0.75) at pixel centres, the border repeated, the other rows as they are.
+RefMatrix ref_resized_positions(const RefMatrix& table, int64_t n_cls, int64_t from, int64_t to);
+
 /// What the tower and the projector give for one image; n patches, d = tower width. A tower without a [CLS]
 /// token (none is stored) has n rows where 1 + n are written.
 struct RefFeatures {
@@ -91,7 +95,8 @@ class ReferenceLlava {
   /// yarn scaling. An empty mmproj path: text model only.
   ReferenceLlava(const std::string& text_path, const std::string& mmproj_path);
 
-  /// pixels: [3, image, image], normalised. Features come from the output of the last block but one of the
+  /// pixels: [3, image, image], normalised; of another size than the file's the position embeddings are
+  /// resized. Features come from the output of the last block but one of the
   /// whole tower. `tower_layers`: blocks of the whole tower; the file stores all of them or all but the last.
   RefFeatures encode(std::span<const float> pixels, int32_t tower_layers,
                      RefBetween* between = nullptr) const;

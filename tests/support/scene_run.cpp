@@ -69,11 +69,11 @@ ScenePointers other_scenes(std::span<const BenchmarkItem> items, std::size_t idx
 }
 
 bool acts_in_tower(const engine::PruneOptions& prune) {
-  return !prune.steps.empty() && prune.steps.front().layer == prune::kInTower;
+  return !prune.steps.empty() && prune.steps.front().layer <= prune::kInTower;
 }
 
-/// The steps of all configurations, so that one encoding serves them; those that change the tower itself have
-/// encodings of their own.
+/// The steps of all configurations, so that one encoding serves them; those that change the picture or
+/// the tower itself have encodings of their own.
 engine::TowerRequest common_request(const engine::Session& session,
                                     std::span<const Configuration> configurations) {
   engine::PruneOptions all;

@@ -80,18 +80,18 @@ std::vector<std::string> lines(Rows rows) {
   return out;
 }
 
-const std::vector<std::string> kMethods = {"none", "random", "fastv", "tome"};
+const std::vector<std::string> kMethods = {"none", "random", "fastv", "tome", "resize"};
 
 TEST(Sweep, RowsComeByQuestionThenConfiguration) {
   const Rows rows = rows_of({questions()}, configured(kMethods), options());
-  ASSERT_EQ(rows.size(), 24U);
+  ASSERT_EQ(rows.size(), 30U);
   for (std::size_t i = 0; i < rows.size(); ++i) {
-    EXPECT_EQ(rows[i].index, static_cast<int64_t>(i / 4));
-    EXPECT_EQ(rows[i].question_id, fmt::format("q{}", i / 4));
-    EXPECT_EQ(rows[i].config, i % 4 == 0 ? "none" : kMethods[i % 4] + " @ 4");
+    EXPECT_EQ(rows[i].index, static_cast<int64_t>(i / 5));
+    EXPECT_EQ(rows[i].question_id, fmt::format("q{}", i / 5));
+    EXPECT_EQ(rows[i].config, i % 5 == 0 ? "none" : kMethods[i % 5] + " @ 4");
     EXPECT_EQ(rows[i].error, "");
-    EXPECT_EQ(rows[i].n_visual_before, 16);
-    EXPECT_EQ(rows[i].n_visual_after, i % 4 == 0 ? 16 : 4);
+    EXPECT_EQ(rows[i].n_visual_before, rows[i].config == "resize @ 4" ? 4 : 16);
+    EXPECT_EQ(rows[i].n_visual_after, i % 5 == 0 ? 16 : 4);
     EXPECT_EQ(rows[i].convention, "llava");
   }
   EXPECT_EQ(rows[0].kept->at(0).size(), 16U);
@@ -105,7 +105,7 @@ TEST(Sweep, SharingTheTowerChangesNothing) {
   for (std::size_t c = 0; c < kMethods.size(); ++c) {
     const auto one = lines(rows_of({questions()}, configured({kMethods[c]}), options()));
     ASSERT_EQ(one.size(), 6U);
-    for (std::size_t i = 0; i < one.size(); ++i) EXPECT_EQ(one[i], all[4 * i + c]) << kMethods[c];
+    for (std::size_t i = 0; i < one.size(); ++i) EXPECT_EQ(one[i], all[5 * i + c]) << kMethods[c];
   }
 }
 

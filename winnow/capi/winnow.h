@@ -74,7 +74,8 @@ WINNOW_API const char* winnow_last_error(void);
 /* ---- methods ---- */
 
 /* Number of methods, and the name of the i-th; NULL outside of 0 to count - 1. Methods that act between the
- * blocks of a tower (tome) are not among them: they need a run of the whole model. */
+ * blocks of a tower (tome) or on the picture (resize) are not among them: they need a run of the whole model.
+ */
 WINNOW_API int32_t winnow_method_count(void);
 WINNOW_API const char* winnow_method_name(int32_t i);
 

@@ -70,7 +70,8 @@ struct Configuration {
   engine::PrefillResult last;
   int64_t kv_allocated = 0;
   double prefill_flops = 0.0;
-  int32_t n_tokens = 0;  ///< prompt tokens, unpruned
+  double encode_flops = 0.0;  ///< tower and projector
+  int32_t n_tokens = 0;       ///< prompt tokens, unpruned
 };
 
 sweep::ConfigurationRequest request_of(const BenchArguments& args) {
@@ -119,6 +120,7 @@ double count_flops(const engine::LlamaConfig& llama, const engine::PrefillResult
   std::vector<int32_t> tokens(static_cast<std::size_t>(llama.n_layer), p.n_visual_before + p.n_text);
   int32_t change = 0;
   for (const engine::StepResult& step : p.steps) {
+    if (step.layer == prune::kBeforeTower) continue;  // n_visual_before is of the smaller picture
     change = step.plan.n_out() - step.n_before;
     const int32_t first = std::max(step.layer, 0);
     for (int32_t il = first; il < llama.n_layer; ++il) tokens[static_cast<std::size_t>(il)] += change;
@@ -184,6 +186,8 @@ Times Bench::run_own(Configuration& c) {
   t.decode = watch.lap();
   c.n_tokens = c.last.n_text + c.last.n_visual_before;
   c.prefill_flops = count_flops(model_->llama(), c.last);
+  c.encode_flops = engine::tower_flops(model_->clip(), image.tower_rows) +
+                   engine::projector_flops(model_->mlp(), image.n_token());
   own_peak_bytes_ = peak_rss_bytes();
   return t;
 }
@@ -244,8 +248,7 @@ Spread spread_of_ttft(const Configuration& c) {
 
 ordered_json spread_json(const Spread& s) { return {{"median", s.median}, {"q1", s.low}, {"q3", s.high}}; }
 
-ordered_json row_json(const Configuration& c, const Configuration& base, const engine::Model& model,
-                      int32_t n_decode) {
+ordered_json row_json(const Configuration& c, const Configuration& base, int32_t n_decode) {
   ordered_json stages;
   for (const Stage& stage : kStages) stages[stage.name] = spread_json(spread_of_stage(c, stage.part));
   const double ttft = spread_of_ttft(c).median;
@@ -261,8 +264,6 @@ ordered_json row_json(const Configuration& c, const Configuration& base, const e
       spread_of_stage(base, &Times::prefill).median / spread_of_stage(c, &Times::prefill).median;
   const double ideal = base.prefill_flops / c.prefill_flops;
   const double average = c.last.n_text + c.last.n_visual_average;
-  const double tower =
-      engine::tower_flops(model.clip()) + engine::projector_flops(model.mlp(), c.last.n_visual_before);
   const double encode_ms = ttft - spread_of_stage(c, &Times::prefill).median -
                            spread_of_stage(c, &Times::select).median -
                            spread_of_stage(c, &Times::gather).median;
@@ -271,15 +272,19 @@ ordered_json row_json(const Configuration& c, const Configuration& base, const e
                           {"layer_average", c.last.n_visual_average}};
   row["schedule"] = schedule_json(c.last);
   row["prefill_flops"] = c.prefill_flops;
-  row["tower_flops"] = tower;
+  row["tower_flops"] = c.encode_flops;
   row["kv_bytes"] = c.last.kv_bytes;
   row["kv_bytes_unpruned"] = c.last.kv_bytes_unpruned;
   row["kv_bytes_allocated"] = c.kv_allocated;
   row["prefill_speedup"] = {{"realised", realised},
                             {"ideal_flops", ideal},
-                            {"ideal_tokens", c.n_tokens / average},
+                            {"ideal_tokens", base.n_tokens / average},
                             {"realised_share", realised / ideal},
-                            {"realised_share_of_tokens", realised * average / c.n_tokens}};
+                            {"realised_share_of_tokens", realised * average / base.n_tokens}};
+  const double first = spread_of_ttft(base).median / ttft;
+  const double first_ideal = (base.encode_flops + base.prefill_flops) / (c.encode_flops + c.prefill_flops);
+  row["first_token_speedup"] = {
+      {"realised", first}, {"ideal_flops", first_ideal}, {"realised_share", first / first_ideal}};
   row["amdahl_ceiling"] = spread_of_ttft(base).median / encode_ms;
   return row;
 }
@@ -288,8 +293,8 @@ void print_table(const ordered_json& report) {
   fmt::print("{}\n{} threads, {} repetitions after {} warm-up; median milliseconds [quartiles]\n\n",
              report["backend"].get<std::string>(), report["threads"].get<int>(),
              report["repetitions"].get<int>(), report["warmup"].get<int>());
-  fmt::print("{:<42}{:>7}{:>9}{:>9}{:>10}{:>27}{:>13}{:>27}{:>7}{:>9}{:>9}\n", "configuration", "tokens",
-             "tower", "project", "select", "prefill", "x (of)", "first token", "x", "tok/s", "KV MB");
+  fmt::print("{:<42}{:>7}{:>9}{:>9}{:>10}{:>27}{:>13}{:>27}{:>13}{:>9}{:>9}\n", "configuration", "tokens",
+             "tower", "project", "select", "prefill", "x (of)", "first token", "x (of)", "tok/s", "KV MB");
   for (const auto& row : report["configurations"]) {
     const auto median = [&](const char* stage) { return row["stage_ms"][stage]["median"].get<double>(); };
     const auto range = [](const ordered_json& s) {
@@ -297,16 +302,18 @@ void print_table(const ordered_json& report) {
                          s["q3"].get<double>());
     };
     const bool own = row.contains("prefill_speedup");
-    const std::string speedup =
-        own ? fmt::format("{:.2f} ({:.0f}%)", row["prefill_speedup"]["realised"].get<double>(),
-                          100.0 * row["prefill_speedup"]["realised_share"].get<double>())
-            : "";
-    fmt::print("{:<42}{:>7}{:>9.1f}{:>9.1f}{:>10.3f}{:>27}{:>13}{:>27}{:>7.2f}{:>9.1f}{:>9}\n",
-               row["name"].get<std::string>(), own ? row["visual_tokens"]["after"].get<int>() : 0,
-               median("tower"), median("projector"), median("select"), range(row["stage_ms"]["prefill"]),
-               speedup, range(row["ttft_ms"]), row["ttft_speedup"].get<double>(),
-               row["decode_tokens_per_s"].get<double>(),
-               own ? fmt::format("{:.1f}", row["kv_bytes"].get<double>() / 1e6) : "");
+    const auto speedup = [&](const char* of) {
+      return fmt::format("{:.2f} ({:.0f}%)", row[of]["realised"].get<double>(),
+                         100.0 * row[of]["realised_share"].get<double>());
+    };
+    fmt::print(
+        "{:<42}{:>7}{:>9.1f}{:>9.1f}{:>10.3f}{:>27}{:>13}{:>27}{:>13}{:>9.1f}{:>9}\n",
+        row["name"].get<std::string>(), own ? row["visual_tokens"]["after"].get<int>() : 0, median("tower"),
+        median("projector"), median("select"), range(row["stage_ms"]["prefill"]),
+        own ? speedup("prefill_speedup") : "", range(row["ttft_ms"]),
+        own ? speedup("first_token_speedup") : fmt::format("{:.2f}", row["ttft_speedup"].get<double>()),
+        row["decode_tokens_per_s"].get<double>(),
+        own ? fmt::format("{:.1f}", row["kv_bytes"].get<double>() / 1e6) : "");
   }
   fmt::print("\npeak memory {:.2f} GB{}\n", report["peak_rss_bytes"].get<double>() / 1e9,
              report.contains("peer")
@@ -342,7 +349,7 @@ int bench(const BenchArguments& args) {
   if (args.peer) report["peer"] = {{"peak_rss_bytes", run.peer_last().peak_rss_bytes}};
   report["configurations"] = ordered_json::array();
   for (const Configuration& c : list) {
-    report["configurations"].push_back(row_json(c, list.front(), *model, args.n_decode));
+    report["configurations"].push_back(row_json(c, list.front(), args.n_decode));
   }
   print_table(report);
   for (const Configuration& c : list) {

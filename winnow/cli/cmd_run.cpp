@@ -81,7 +81,8 @@ ordered_json Conversation::ask(const std::string& question) {
   options_.question = question;
   prefill_ = session_->prefill(prompt, images, options_, args_.generate.max_tokens);
   for (const std::string& note : prefill_.notes) fmt::print(stderr, "winnow: note: {}\n", note);
-  if (!args_.json && prefill_.schedule.size() > 1) {
+  const bool resized = !prefill_.schedule.empty() && prefill_.schedule[0].layer == prune::kBeforeTower;
+  if (!args_.json && (prefill_.schedule.size() > 1 || resized)) {
     fmt::print(stderr, "winnow: visual tokens: {}\n", schedule_text(prefill_));
   }
   if (n_turns_ == 0 && !args_.show_kept.empty()) write_kept();

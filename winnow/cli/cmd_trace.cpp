@@ -13,6 +13,7 @@
 #include "winnow/cli/schedule.h"
 #include "winnow/cli/signal_file.h"
 #include "winnow/engine/generate.h"
+#include "winnow/engine/tower_request.h"
 #include "winnow/prune/cascade.h"
 #include "winnow/record/safetensors.h"
 
@@ -133,14 +134,14 @@ void write_signals(const TraceArguments& args, const engine::Selection& selectio
 }
 
 engine::Prompt make_prompt(const TraceArguments& args, const engine::Model& model, int32_t n_images,
-                           record::TensorFile& file) {
+                           int32_t tokens_per_image, record::TensorFile& file) {
   if (args.ids_path.empty()) {
     const auto form = engine::choose_template(args.prompt_template, model.text_file(), model.tokenizer());
     return engine::make_turn(form, args.prompt, n_images, true, model.tokenizer());
   }
   const std::vector<int32_t> ids = read_ids(args.ids_path);
   file.add_i32("input_ids", {1, static_cast<int64_t>(ids.size())}, ids);
-  return engine::prompt_from_ids(ids, args.image_token, model.grid().size(), n_images);
+  return engine::prompt_from_ids(ids, args.image_token, tokens_per_image, n_images);
 }
 
 int trace(const TraceArguments& args) {
@@ -152,7 +153,7 @@ int trace(const TraceArguments& args) {
   const std::vector<prune::PlacedUse> cascade = prune::parse_cascade(args.prune.method);
   const bool drops = std::any_of(cascade.begin(), cascade.end(), [](const prune::PlacedUse& placed) {
     const prune::MethodUse& use = placed.use;
-    return !use.method->info().keeps_all && use.method->stage(use.params) != prune::Stage::InTower;
+    return !use.method->info().keeps_all && prune::selects_from_signals(use.method->stage(use.params));
   });
   WINNOW_CHECK(args.signals.empty() || (drops && !args.images.paths.empty()), InvalidArgument, "cli.trace",
                "--signals needs a picture and a method that selects tokens, got {} pictures and --prune {}",
@@ -168,13 +169,17 @@ int trace(const TraceArguments& args) {
   engine::PruneOptions options = args.prune.options(*model);
   options.question = args.prompt;
 
+  const auto n_images = static_cast<int32_t>(pictures.size());
+  const prune::Grid grid =
+      n_images > 0 ? engine::picture_grid(*model, options.steps, n_images) : model->grid();
+
   record::TensorFile file;
   if (!args.signals.empty()) {
-    const auto n_visual = static_cast<int32_t>(pictures.size()) * model->grid().size();
+    const int32_t n_visual = n_images * grid.size();
     const std::vector<prune::Step> steps =
         prune::expand_steps(options.steps, n_visual, model->llama().n_layer);
     const auto n_selecting = std::count_if(
-        steps.begin(), steps.end(), [](const prune::Step& step) { return step.layer != prune::kInTower; });
+        steps.begin(), steps.end(), [](const prune::Step& step) { return step.layer >= prune::kAfterTower; });
     session.set_selection_observer(
         [&, single = n_selecting == 1 && pictures.size() == 1](const engine::Selection& selection) {
           write_signals(args, selection, model->clip().n_layer, single);
@@ -182,8 +187,7 @@ int trace(const TraceArguments& args) {
   }
   session.set_observer([&](std::string_view name, std::span<const int64_t> shape,
                            std::span<const float> values) { add_unique(file, name, shape, values); });
-  const auto n_images = static_cast<int32_t>(pictures.size());
-  const engine::Prompt prompt = make_prompt(args, *model, n_images, file);
+  const engine::Prompt prompt = make_prompt(args, *model, n_images, grid.size(), file);
   std::vector<engine::EncodedImage> images;
   for (int32_t i = 0; i < n_images; ++i) {
     const engine::TowerRequest request = session.tower_request(options, n_images, i);
@@ -193,7 +197,7 @@ int trace(const TraceArguments& args) {
   for (const auto& image : images) refs.push_back(&image);
   const engine::PrefillResult prefill = session.prefill(prompt, refs, options, args.n_greedy, true);
   session.set_observer({});
-  add_steps(file, prefill, model->grid().size());
+  add_steps(file, prefill, grid.size());
   if (args.n_greedy > 0) {
     const auto n_vocab = static_cast<int64_t>(model->llama().n_vocab);
     std::vector<int32_t> greedy;

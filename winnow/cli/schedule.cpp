@@ -19,14 +19,16 @@ std::vector<const engine::StepResult*> results_of(const engine::PrefillResult& p
 }
 
 std::string place_of(int32_t layer) {
+  if (layer == prune::kBeforeTower) return "before the tower";
   if (layer == prune::kInTower) return "in the tower";
   return layer < 0 ? "after the tower" : fmt::format("before layer {}", layer);
 }
 
 std::string_view stage_of(int32_t layer) {
-  return stage_name(layer == prune::kInTower ? prune::Stage::InTower
-                    : layer < 0              ? prune::Stage::AfterTower
-                                             : prune::Stage::BeforeLayer);
+  return stage_name(layer == prune::kBeforeTower ? prune::Stage::BeforeTower
+                    : layer == prune::kInTower   ? prune::Stage::InTower
+                    : layer < 0                  ? prune::Stage::AfterTower
+                                                 : prune::Stage::BeforeLayer);
 }
 
 }  // namespace

@@ -19,11 +19,15 @@ double decoder_prefill_flops(const LlamaConfig& c, std::span<const int32_t> toke
   return total;
 }
 
-double tower_flops(const ClipConfig& c) {
+double tower_flops(const ClipConfig& c, std::span<const BlockRows> rows) {
   const double d = c.n_embd;
-  const double n = c.n_token();
-  const double block = n * (2.0 * 4.0 * d * d + 2.0 * 2.0 * d * c.n_ff) + 4.0 * n * n * d;
-  return c.n_layer * block + 2.0 * c.n_patch() * 3.0 * c.patch_size_px * c.patch_size_px * d;
+  double total = 0.0;
+  for (const BlockRows& block : rows) {
+    const double n = block.attention;
+    total += n * 2.0 * 4.0 * d * d + 4.0 * n * n * d + block.mlp * 2.0 * 2.0 * d * c.n_ff;
+  }
+  const double n_patch = rows.empty() ? 0.0 : rows.front().attention - (c.has_cls ? 1.0 : 0.0);
+  return total + 2.0 * n_patch * 3.0 * c.patch_size_px * c.patch_size_px * d;
 }
 
 double projector_flops(const MlpConfig& c, int64_t n) {

@@ -16,8 +16,8 @@ namespace winnow::engine {
 /// Prefill of a prompt: tokens_per_layer[il] tokens enter layer il. The last layer computes queries and MLP
 /// for the last token only, and the head runs once.
 double decoder_prefill_flops(const LlamaConfig& config, std::span<const int32_t> tokens_per_layer);
-/// One image through the tower.
-double tower_flops(const ClipConfig& config);
+/// One image through the tower, whose blocks worked on these rows (EncodedImage::tower_rows).
+double tower_flops(const ClipConfig& config, std::span<const BlockRows> rows);
 /// n visual tokens through the projector.
 double projector_flops(const MlpConfig& config, int64_t n);
 

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "winnow/base/error.h"
+#include "winnow/engine/tower_request.h"
 
 namespace winnow::engine {
 namespace {
@@ -100,17 +101,21 @@ void Prefill::number(Sequence& s) const {
   for (; next < s.n(); ++next) s.ids[static_cast<std::size_t>(next)] = id++;
   s.id_span = id;
   s.origin = s.ids;
-  if (prune_.steps.empty() || prune_.steps[0].layer != prune::kInTower) return;
-  renumber(s, spans, prune_.position.value_or(prune::default_position(prune_.steps[0])));
+  const auto merging = std::find_if(prune_.steps.begin(), prune_.steps.end(),
+                                    [](const prune::Step& step) { return step.layer == prune::kInTower; });
+  if (merging == prune_.steps.end()) return;
+  renumber(s, spans, prune_.position.value_or(prune::default_position(*merging)));
 }
 
 /// Before anything is run: a step that is out of place, a signal that the model cannot give or a budget that
 /// cannot be met should not cost the layers before it. Behind a step whose method decides the count, budgets
 /// are checked against all that could be left.
 void Prefill::check_steps() const {
+  check_pictures();
   std::vector<int32_t> tokens = sequence_.image_tokens();
   int32_t layer = prune::kAfterTower;
   for (const prune::Step& step : steps_) {
+    if (step.layer == prune::kBeforeTower) continue;
     if (step.layer == prune::kInTower) {
       check_merged(step);
       continue;
@@ -135,11 +140,25 @@ void Prefill::check_steps() const {
   }
 }
 
+/// The pictures were made smaller when they were encoded, or not at all.
+void Prefill::check_pictures() const {
+  const auto n_images = static_cast<int32_t>(grids_.size());
+  const prune::Grid wanted = picture_grid(session_.model(), steps_, n_images);
+  for (const prune::Grid& grid : grids_) {
+    WINNOW_CHECK(grid.rows == wanted.rows && grid.cols == wanted.cols, InvalidArgument, kWhere,
+                 "an image was encoded as {} x {} visual tokens, expected {} x {}: encode it for the steps "
+                 "that are run",
+                 grid.rows, grid.cols, wanted.rows, wanted.cols);
+  }
+}
+
 /// A step in the tower was done when the images were encoded, or not at all.
 void Prefill::check_merged(const prune::Step& step) const {
   const std::string wanted = step.use.to_string();
-  WINNOW_CHECK(&step == steps_.data(), InvalidArgument, kWhere,
-               "{} acts in the tower, got another step in front of it", step.use.method->info().name);
+  WINNOW_CHECK(
+      std::all_of(steps_.data(), &step, [](const prune::Step& s) { return s.layer == prune::kBeforeTower; }),
+      InvalidArgument, kWhere, "{} acts in the tower, got another step in front of it",
+      step.use.method->info().name);
   for (const ImageRun& run : sequence_.images) {
     WINNOW_CHECK(
         run.image->merged_by == wanted, InvalidArgument, kWhere,
@@ -297,18 +316,27 @@ void Prefill::record(std::size_t step_idx, std::size_t image, const prune::Plan&
   result_.steps.push_back(std::move(out));
 }
 
-/// What the tower merged, as the results of step 0.
-void Prefill::show_merged() {
-  for (std::size_t i = 0; i < sequence_.images.size(); ++i) {
-    const EncodedImage& image = *sequence_.images[i].image;
-    StepResult& out = result_.steps.emplace_back();
-    out.method = steps_[0].use.method->info().name;
-    out.layer = prune::kInTower;
-    out.image = static_cast<int32_t>(i);
-    out.n_before = image.grid.size();
-    out.plan = *image.merge;
+/// Results of the steps that were done when the images were encoded: a smaller picture keeps all of its
+/// tokens, the tower merged patches. How many steps these are.
+std::size_t Prefill::show_encoded() {
+  std::size_t n_step = 0;
+  for (; n_step < steps_.size() && steps_[n_step].layer <= prune::kInTower; ++n_step) {
+    const prune::Step& step = steps_[n_step];
+    const bool resized = step.layer == prune::kBeforeTower;
+    for (std::size_t i = 0; i < sequence_.images.size(); ++i) {
+      const EncodedImage& image = *sequence_.images[i].image;
+      StepResult& out = result_.steps.emplace_back();
+      out.step = static_cast<int32_t>(n_step);
+      out.method = step.use.method->info().name;
+      out.layer = step.layer;
+      out.image = static_cast<int32_t>(i);
+      out.n_before = resized ? session_.model().grid().size() : image.grid.size();
+      out.plan = resized ? prune::identity_plan(image.grid.size()) : *image.merge;
+      if (resized) out.kept = out.plan.index;
+    }
+    result_.computed.emplace_back();
   }
-  result_.computed.emplace_back();
+  return n_step;
 }
 
 /// Shows a selection to who wants to see it, with what the plan acts on.
@@ -386,12 +414,9 @@ void Prefill::trim_caches() {
 
 PrefillResult Prefill::run(bool all_logits) {
   result_.prefill_ms += watch_.lap();  // token embeddings
-  const int32_t n_unpruned = n() - sequence_.n_visual() + result_.n_visual_before;
-  std::size_t next = 0;
-  if (!steps_.empty() && steps_[0].layer == prune::kInTower) {
-    show_merged();
-    ++next;
-  }
+  const auto n_images = static_cast<int32_t>(grids_.size());
+  const int32_t n_unpruned = n() - sequence_.n_visual() + n_images * session_.model().grid().size();
+  std::size_t next = show_encoded();
   for (; next < steps_.size() && steps_[next].layer <= 0; ++next) run_step(next, 0);
   enter_decoder();
   const int64_t used_before = session_.cache_.bytes_used();

@@ -28,6 +28,7 @@ class Prefill {
   void assemble(const Prompt& prompt, const std::vector<const EncodedImage*>& images);
   void number(Sequence& s) const;
   void check_steps() const;
+  void check_pictures() const;
   void check_merged(const prune::Step& step) const;
   bool is_read(prune::Signal signal, int32_t from_layer) const;
   std::vector<int32_t> quotas(const prune::Step& step, const std::vector<int32_t>& image_tokens) const;
@@ -43,7 +44,7 @@ class Prefill {
   void apply(std::size_t step_idx, const std::vector<int32_t>& quotas, StepSignals& signals);
   void note_budget(const prune::Step& step, const std::vector<int32_t>& image_tokens);
   std::vector<float> outputs(const prune::Step& step, const ImageRun& run, const prune::Plan& plan);
-  void show_merged();
+  std::size_t show_encoded();
   void show(std::size_t step_idx, std::size_t image, int32_t n_keep, prune::Signals signals,
             const prune::Plan& plan) const;
   void record(std::size_t step_idx, std::size_t image, const prune::Plan& plan);

@@ -40,12 +40,24 @@ void reduce_to_tokens(const PatchMerge& merge, int64_t d_tower, TowerOutput& tow
   }
 }
 
-/// Patches that a step in the tower leaves of one of n_images equal images.
-int32_t tower_quota(const prune::Step& step, const Model& model, int32_t n_images, int32_t image) {
-  const std::vector<prune::Grid> grids(static_cast<std::size_t>(n_images), model.grid());
-  const std::vector<int32_t> tokens(grids.size(), model.grid().size());
-  const auto quotas = prune::step_quotas(step, grids, tokens, model.llama().n_layer);
-  return quotas.at(static_cast<std::size_t>(image));
+/// Tower and projector for one picture.
+struct VisionConfig {
+  ClipConfig clip;
+  MlpConfig mlp;
+};
+
+/// The model's own, or for the smaller picture of a request. Throws InvalidArgument for a grid that is none.
+VisionConfig vision_for(const Model& model, const TowerRequest& request) {
+  VisionConfig vision{model.clip(), model.mlp()};
+  if (!request.grid) return vision;
+  const prune::Grid& grid = *request.grid;
+  WINNOW_CHECK(grid.rows == grid.cols && grid.rows >= 1 && grid.rows <= model.grid().rows, InvalidArgument,
+               kWhere,
+               "visual tokens of a smaller picture, got {} x {}, expected a square of at most {} x {}",
+               grid.rows, grid.cols, model.grid().rows, model.grid().cols);
+  vision.clip = with_side(vision.clip, grid.rows * vision.mlp.merge.side);
+  vision.mlp.merge.patches = vision.clip.grid();
+  return vision;
 }
 
 }  // namespace
@@ -80,37 +92,9 @@ Execution Session::execution(bool watched) {
   return {backends_, watched && observer_ ? &observer_ : nullptr, fused};
 }
 
-TowerRequest Session::tower_request(const PruneOptions& options, int32_t n_images, int32_t image) const {
-  TowerRequest request;
-  const auto add = [&](const prune::MethodUse& use) {
-    check_tower_needs(*model_, use);
-    for (const prune::Need& need : use.method->needs(use.params)) {
-      const bool known = std::find(request.needs.begin(), request.needs.end(), need) != request.needs.end();
-      if (is_of_tower(need.signal) && !known) request.needs.push_back(need);
-    }
-  };
-  for (prune::Step& step : resolve_steps(*model_, options.steps)) {
-    if (step.layer == prune::kInTower) {
-      WINNOW_CHECK(!request.merge, InvalidArgument, kWhere,
-                   "steps in the tower, got {} after {}, expected one at most", step.use.method->info().name,
-                   request.merge->use.method->info().name);
-      request.merge = {step.use, tower_quota(step, *model_, n_images, image)};
-      continue;
-    }
-    if (step.layer == prune::kOwnSchedule) {  // its parameters may change from step to step
-      step.budget = {};
-      for (const prune::Step& own :
-           prune::expand_steps({&step, 1}, model_->grid().size(), model_->llama().n_layer)) {
-        add(own.use);
-      }
-    }
-    add(step.use);
-  }
-  return request;
-}
-
 EncodedImage Session::encode(const Image& image, ImageFit fit, const TowerRequest& request) {
-  const ClipConfig& clip = model_->clip();
+  const VisionConfig vision = vision_for(*model_, request);
+  const ClipConfig& clip = vision.clip;
   for (const prune::Need& need : request.needs) {
     const std::string missing = missing_signal(*model_, need);
     WINNOW_CHECK(missing.empty(), Unsupported, kWhere, "{} is wanted {}", prune::signal_name(need.signal),
@@ -129,9 +113,9 @@ EncodedImage Session::encode(const Image& image, ImageFit fit, const TowerReques
   }
   TowerOutput tower = run_clip(clip, model_->tower_weights(), pixels, request, execution());
   out.tower_ms = watch.lap();
-  out.projected = run_mlp(model_->mlp(), model_->projector_weights(), tower.features, execution());
+  out.projected = run_mlp(vision.mlp, model_->projector_weights(), tower.features, execution());
   if (!tower.cls.empty()) {
-    out.cls_token = run_mlp(model_->mlp(), model_->projector_weights(), tower.cls, execution(false));
+    out.cls_token = run_mlp(vision.mlp, model_->projector_weights(), tower.cls, execution(false));
     out.cls_feature = std::move(tower.cls);
     out.computed.push_back({prune::Signal::ClsToken});
   }
@@ -140,14 +124,15 @@ EncodedImage Session::encode(const Image& image, ImageFit fit, const TowerReques
     tower.signals.push_back(
         {{prune::Signal::ClipImage}, n, model_->clip_joint()->image(tower.features, execution(false))});
   }
-  reduce_to_tokens(model_->mlp().merge, clip.n_embd, tower);
+  reduce_to_tokens(vision.mlp.merge, clip.n_embd, tower);
   out.merge = std::move(tower.merge);
   if (request.merge) out.merged_by = request.merge->use.to_string();
   out.projector_ms = watch.lap();
   out.features = std::move(tower.features);
   out.signals = std::move(tower.signals);
   for (const TowerSignal& signal : out.signals) out.computed.push_back(signal.need);
-  out.grid = model_->grid();
+  out.tower_rows = std::move(tower.rows);
+  out.grid = vision.mlp.merge.grid();
   pixels.values.clear();
   pixels.values.shrink_to_fit();
   out.pixels = std::move(pixels);

@@ -43,6 +43,7 @@ struct PruneOptions {
 };
 
 /// One image after tower and projector: n tokens, one for each cell of the grid unless the tower merged rows.
+/// The grid is the model's own, or that of a smaller picture.
 /// The signals are those of the needs it was encoded for.
 struct EncodedImage {
   prune::Grid grid;
@@ -53,6 +54,7 @@ struct EncodedImage {
   std::vector<float> cls_feature;    // [1, d_tower] if ClsToken was asked for
   std::vector<float> cls_token;      // [1, n_embd] the same, projected
   std::vector<TowerSignal> signals;
+  std::vector<BlockRows> tower_rows;  ///< for each block that was run, for counting FLOPs
   std::vector<prune::Need> computed;  ///< what was made beside features and projection
   Pixels pixels;                      ///< without values, for drawing: size and map only
   double preprocess_ms = 0.0;
@@ -81,14 +83,14 @@ struct PrefillResult {
   std::vector<std::vector<prune::Need>> computed;  ///< [step] signals that were made or handed over
   std::vector<std::string> notes;  ///< things a user should know ("image 0 has only 144 tokens: keeps all")
   int32_t n_text = 0;
-  int32_t n_visual_before = 0;
+  int32_t n_visual_before = 0;    ///< of the pictures as the tower read them
   int32_t n_visual_after = 0;     ///< entering the last layer
   double n_visual_average = 0.0;  ///< mean over the layers
   double select_ms = 0.0;         ///< signals and methods
   double gather_ms = 0.0;         ///< building the shorter sequence
   double prefill_ms = 0.0;
   int64_t kv_bytes = 0;           ///< rows this prompt left in the cache
-  int64_t kv_bytes_unpruned = 0;  ///< what they would be without pruning
+  int64_t kv_bytes_unpruned = 0;  ///< what they would be without any of the steps
 };
 
 /// What a step asked of its method for one image, and the answer. Views live during the call.
@@ -111,7 +113,7 @@ class Session {
   /// Signals of tower and projector that the steps read, to encode images for. Throws Unsupported for one
   /// that the model cannot give, and names the method and, if there is one, a parameter that does without.
   /// n_images, image: how many images the run has and which of them this is, because they share the budget of
-  /// a step in the tower. Throws InvalidArgument for a budget that it cannot meet.
+  /// a step in the tower or in front of it. Throws InvalidArgument for a budget that it cannot meet.
   TowerRequest tower_request(const PruneOptions& options, int32_t n_images = 1, int32_t image = 0) const;
   /// Picture -> features. Question-free, so one encoding serves many questions. Throws Unsupported as
   /// tower_request() does.

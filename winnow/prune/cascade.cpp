@@ -12,8 +12,9 @@ namespace {
 
 constexpr std::string_view kTower = "tower";
 
-/// As written behind '@'; steps in the tower have no other place and are written without.
+/// As written behind '@'; steps in the tower or in front of it have no other place and are written without.
 std::string place_text(int32_t layer) {
+  if (layer == kBeforeTower) return "the picture";
   if (layer == kInTower) return "the tower's blocks";
   return layer == kAfterTower ? std::string(kTower) : std::to_string(layer);
 }
@@ -143,7 +144,7 @@ std::vector<Step> parse_steps(std::string_view text, std::string_view keeps, Bud
 std::string steps_to_string(std::span<const Step> steps) {
   std::vector<std::string> parts;
   for (const Step& step : steps) {
-    const bool placed = step.layer != kOwnSchedule && step.layer != kInTower;
+    const bool placed = step.layer >= kAfterTower;
     parts.push_back(placed ? fmt::format("{}@{}", step.use.to_string(), place_text(step.layer))
                            : step.use.to_string());
   }

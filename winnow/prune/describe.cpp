@@ -15,6 +15,7 @@ MethodUse with_defaults(const Method& method) { return parse_method(method.info(
 
 std::string describe_stage(const MethodInfo& info) {
   switch (info.stage) {
+    case Stage::BeforeTower: return "before the tower, on the picture";
     case Stage::InTower: return "in the tower";
     case Stage::AfterTower: return "after the tower";
     case Stage::BeforeLayer:

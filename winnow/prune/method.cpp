@@ -170,6 +170,7 @@ int32_t scaled_layer(int32_t layer, int32_t n_layer) {
 
 std::string_view stage_name(Stage stage) {
   switch (stage) {
+    case Stage::BeforeTower: return "before_tower";
     case Stage::InTower: return "in_tower";
     case Stage::AfterTower: return "after_tower";
     case Stage::BeforeLayer: return "before_layer";

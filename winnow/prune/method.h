@@ -20,14 +20,19 @@
 namespace winnow::prune {
 
 enum class Stage {
+  BeforeTower,  ///< on the picture (picture_method.h)
   InTower,      ///< between the tower's blocks (tower_method.h)
   AfterTower,   ///< between projector and decoder
   BeforeLayer,  ///< on the hidden states entering decoder layer K
   Either,       ///< after the tower unless a layer is given
 };
 
-/// "in_tower", "after_tower", "before_layer", "either".
+/// "before_tower", "in_tower", "after_tower", "before_layer", "either".
 std::string_view stage_name(Stage stage);
+/// Whether methods of this stage select from signals; those in front of the tower and inside it do not.
+constexpr bool selects_from_signals(Stage stage) {
+  return stage != Stage::BeforeTower && stage != Stage::InTower;
+}
 
 /// What happens to the position ids of the sequence when tokens go.
 enum class PositionPolicy {
@@ -114,7 +119,7 @@ class Method {
 
 /// Every method, in the order of the docs. Lives as long as the program.
 const std::vector<const Method*>& methods();
-/// Those of them that select from signals: all but the ones inside the tower.
+/// Those of them that select from signals: all but the ones in front of the tower and inside it.
 const std::vector<const Method*>& selecting_methods();
 /// Throws NotFound and lists the known names.
 const Method& find_method(std::string_view name);

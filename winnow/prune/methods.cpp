@@ -10,6 +10,7 @@
   METHOD(pooling)              \
   METHOD(m3)                   \
   METHOD(bilinear)             \
+  METHOD(resize)               \
   METHOD(tome)                 \
   METHOD(window_merge)         \
   METHOD(fastervlm)            \
@@ -52,7 +53,7 @@ const std::vector<const Method*>& methods() {
 const std::vector<const Method*>& selecting_methods() {
   static const std::vector<const Method*> list = [] {
     std::vector<const Method*> out = methods();
-    std::erase_if(out, [](const Method* method) { return method->info().stage == Stage::InTower; });
+    std::erase_if(out, [](const Method* method) { return !selects_from_signals(method->info().stage); });
     return out;
   }();
   return list;

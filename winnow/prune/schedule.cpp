@@ -36,13 +36,14 @@ int32_t default_layer(const MethodInfo& info, int32_t n_layer) {
 int32_t resolve_layer(const MethodUse& use, int32_t layer, int32_t n_layer) {
   const MethodInfo& info = use.method->info();
   const Stage stage = use.method->stage(use.params);
-  if (stage == Stage::AfterTower || stage == Stage::InTower) {
-    const bool inside = stage == Stage::InTower;
+  const auto fixed_place = [&](int32_t place, std::string_view side) {
     WINNOW_CHECK(layer < 0, InvalidArgument, "prune.make_step",
-                 "layer for {}, got {}, expected none: it acts {} the tower", info.name, layer,
-                 inside ? "in" : "after");
-    return inside ? kInTower : kAfterTower;
-  }
+                 "layer for {}, got {}, expected none: it acts {} the tower", info.name, layer, side);
+    return place;
+  };
+  if (stage == Stage::BeforeTower) return fixed_place(kBeforeTower, "before");
+  if (stage == Stage::InTower) return fixed_place(kInTower, "in");
+  if (stage == Stage::AfterTower) return fixed_place(kAfterTower, "after");
   if (layer < 0 && stage == Stage::Either) return kAfterTower;
   const int32_t chosen = layer < 0 ? default_layer(info, n_layer) : layer;
   WINNOW_CHECK(chosen >= info.min_layer && chosen < n_layer, InvalidArgument, "prune.make_step",
@@ -287,7 +288,7 @@ Step at_one_place(const Step& step, int32_t n_layer) {
 
 bool runs_own_schedule(std::span<const Step> steps) {
   return !steps.empty() && steps.back().layer == kOwnSchedule &&
-         std::all_of(steps.begin(), steps.end() - 1, [](const Step& s) { return s.layer == kInTower; });
+         std::all_of(steps.begin(), steps.end() - 1, [](const Step& s) { return s.layer <= kInTower; });
 }
 
 std::vector<Step> expand_steps(std::span<const Step> steps, int32_t n_visual, int32_t n_layer) {

@@ -16,6 +16,8 @@ namespace winnow::prune {
 inline constexpr int32_t kAfterTower = -1;
 /// The step acts between the tower's blocks.
 inline constexpr int32_t kInTower = -3;
+/// The step makes the picture smaller that the tower reads.
+inline constexpr int32_t kBeforeTower = -4;
 /// The step stands for the schedule of its method: expand_steps() makes the real steps of it.
 inline constexpr int32_t kOwnSchedule = -2;
 
@@ -90,14 +92,15 @@ Step make_step(std::string_view method, std::string_view keep, BudgetMode mode, 
 /// InvalidArgument without a budget where one is needed.
 Step at_one_place(const Step& step, int32_t n_layer);
 
-/// True when the last step stands for a schedule and nothing but steps in the tower is in front of it.
+/// True when the last step stands for a schedule and nothing but steps up to the tower's end is in front of
+/// it.
 bool runs_own_schedule(std::span<const Step> steps);
 
 /// The steps as they are run on n_visual tokens (of all images): a kOwnSchedule step that is alone, or alone
-/// behind steps in the tower, becomes the steps of its method's schedule, whose average is the step's budget,
-/// a count or a share of the visual tokens; one that stands in a cascade acts once, before its default layer.
-/// Throws InvalidArgument for a cascade's step without a budget, Unsupported for a schedule that does not fit
-/// the decoder.
+/// behind steps in the tower or in front of it, becomes the steps of its method's schedule, whose average is
+/// the step's budget, a count or a share of the visual tokens; one that stands in a cascade acts once, before
+/// its default layer. Throws InvalidArgument for a cascade's step without a budget, Unsupported for a
+/// schedule that does not fit the decoder.
 std::vector<Step> expand_steps(std::span<const Step> steps, int32_t n_visual, int32_t n_layer);
 
 /// The policy of a step when nobody says: the method's own; methods that act at either place (random, grid,

@@ -8,8 +8,11 @@ namespace {
 
 constexpr auto kShared = static_cast<std::size_t>(-1);
 
-bool acts_in_tower(const Configuration& c) {
-  return !c.prune.steps.empty() && c.prune.steps.front().layer == prune::kInTower;
+/// In front of the tower or between its blocks.
+bool changes_tower(const Configuration& c) {
+  if (c.prune.steps.empty()) return false;
+  const int32_t layer = c.prune.steps.front().layer;
+  return layer == prune::kInTower || layer == prune::kBeforeTower;
 }
 
 /// What one encoding must hold so that it serves every configuration that leaves the tower alone. Asks for
@@ -19,7 +22,7 @@ engine::TowerRequest common_request(const engine::Session& session,
   engine::PruneOptions all;
   for (const Configuration& c : configurations) {
     session.tower_request(c.prune);
-    if (!acts_in_tower(c)) all.steps.insert(all.steps.end(), c.prune.steps.begin(), c.prune.steps.end());
+    if (!changes_tower(c)) all.steps.insert(all.steps.end(), c.prune.steps.begin(), c.prune.steps.end());
   }
   return session.tower_request(all);
 }
@@ -40,7 +43,7 @@ void Encodings::next_question() {
 }
 
 std::vector<EncodingPtr> Encodings::of(const eval::Item& item, std::size_t configuration_idx) {
-  const bool own = acts_in_tower(configurations_[configuration_idx]);
+  const bool own = changes_tower(configurations_[configuration_idx]);
   const std::size_t n = item.images.size();
   std::vector<EncodingPtr> out;
   for (std::size_t i = 0; i < n; ++i) {

@@ -34,8 +34,9 @@ class Encodings {
 
   /// To be called when the next question begins.
   void next_question();
-  /// The question's pictures for one configuration. Those that merge in the tower have encodings of their
-  /// own, all others share one with the signals of all. Throws what reading and encoding throws.
+  /// The question's pictures for one configuration. Those that change what the tower computes have
+  /// encodings of their own, all others share one with the signals of all. Throws what reading and encoding
+  /// throws.
   std::vector<EncodingPtr> of(const eval::Item& item, std::size_t configuration_idx);
 
  private:

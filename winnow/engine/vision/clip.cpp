@@ -181,8 +181,10 @@ TowerOutput ClipRun::run(const Pixels& pixels) {
   ggml_tensor* x = clip_->embed(patches);
   ggml_tensor* last = x;
   for (int32_t il = 0; il < config_.n_layer_run; ++il) {
+    const auto n_attention = static_cast<int32_t>(x->ne[1]);
     x = clip_->attention_half(x, il, request_, log_sizes_);
     x = merged(x, il, prune::MergePlace::BehindAttention);
+    out_.rows.push_back({n_attention, static_cast<int32_t>(x->ne[1])});
     x = clip_->mlp_half(x, il);
     x = merged(x, il, prune::MergePlace::BehindBlock);
     if (il + 1 == config_.n_layer) last = x;

@@ -57,10 +57,11 @@ struct TowerMerge {
   int32_t n_keep = prune::kMethodDecides;  ///< patches that shall remain
 };
 
-/// What methods asked for, of the tower and the projector.
+/// What methods asked for, of the picture, the tower and the projector.
 struct TowerRequest {
   std::vector<prune::Need> needs;
   std::optional<TowerMerge> merge{};
+  std::optional<prune::Grid> grid{};  ///< visual tokens of a smaller picture; absent: the model's own
 
   bool wants(prune::Signal signal) const;
 };
@@ -72,13 +73,24 @@ struct TowerSignal {
   std::vector<float> values;  // [rows, n]; keys [n, n_embd], ClipImage [n, n_joint]
 };
 
+/// Rows that the two halves of a block work on, [CLS] among them.
+struct BlockRows {
+  int32_t attention = 0;
+  int32_t mlp = 0;
+};
+
 /// n tokens: the patches, or what their merging left.
 struct TowerOutput {
   std::vector<float> features;  // [n, n_embd], without [CLS]
   std::vector<float> cls;       // [1, n_embd] the same of [CLS], if ClsToken was asked for
   std::vector<TowerSignal> signals;
   std::optional<prune::Plan> merge;  ///< the features' patches, if rows were merged
+  std::vector<BlockRows> rows;       ///< [n_layer_run]
 };
+
+/// The tower as it reads a smaller (or larger) square of n patches a side: everything but the position
+/// embeddings is the same, and those are interpolated (position_grid.h).
+ClipConfig with_side(ClipConfig config, int32_t n_patch_side);
 
 /// pixels [3, size, size] -> features. Attention that was asked for is computed beside the fused attention;
 /// of the block behind the features (prune::kNextBlock) only norm, queries and keys are run. Throws

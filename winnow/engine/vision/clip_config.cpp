@@ -94,6 +94,11 @@ ClipConfig read_clip_config(const GgufFile& file, int32_t feature_blocks) {
   return c;
 }
 
+ClipConfig with_side(ClipConfig config, int32_t n_patch_side) {
+  config.image_size_px = n_patch_side * config.patch_size_px;
+  return config;
+}
+
 std::vector<TensorSpec> clip_tensors(const ClipConfig& c) {
   constexpr WeightUse kMatrix = WeightUse::Matrix;
   const int64_t d = c.n_embd;

@@ -3,9 +3,25 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 #include <utility>
 
+#include "winnow/engine/vision/position_grid.h"
+
 namespace winnow::engine {
+
+/// Position embeddings of the tower's grid, ne {n_embd, n_token}: the stored ones if that is their grid.
+ggml_tensor* ClipGraph::positions() {
+  ggml_tensor* stored = w_.at("v.position_embd.weight");
+  if (stored->ne[1] == config_.n_token()) return stored;
+  const int32_t n_cls = config_.has_cls ? 1 : 0;
+  const auto side = static_cast<int32_t>(std::lround(std::sqrt(static_cast<double>(stored->ne[1] - n_cls))));
+  std::vector<float> table(static_cast<std::size_t>(ggml_nelements(stored)));
+  ggml_backend_tensor_get(stored, table.data(), 0, ggml_nbytes(stored));
+  positions_ = resize_positions(table, n_cls, {side, side}, config_.grid());
+  return graph.input(GGML_TYPE_F32, {config_.n_embd, config_.n_token()}, positions_.data());
+}
+
 ggml_tensor* ClipGraph::embed(const std::vector<float>& patches) {
   ggml_context* ctx = graph.ctx();
   const int64_t n_in = int64_t{3} * config_.patch_size_px * config_.patch_size_px;
@@ -15,7 +31,7 @@ ggml_tensor* ClipGraph::embed(const std::vector<float>& patches) {
   if (config_.has_cls) {
     x = ggml_concat(ctx, ggml_reshape_2d(ctx, w_.at("v.class_embd"), config_.n_embd, 1), x, 1);
   }
-  x = ggml_add(ctx, x, w_.at("v.position_embd.weight"));
+  x = ggml_add(ctx, x, positions());
   graph.observe("vis.embed", x, {1, x->ne[1], config_.n_embd});
   x = layer_norm(ctx, x, w_.at("v.pre_ln.weight"), w_.at("v.pre_ln.bias"), config_.eps);
   graph.observe("vis.in", x, {1, x->ne[1], config_.n_embd});

@@ -46,6 +46,7 @@ class ClipGraph {
   std::vector<Wanted> wanted;
 
  private:
+  ggml_tensor* positions();
   ggml_tensor* mask(const std::vector<float>& log_sizes);
   void taps(int32_t il, const ClipQueryKey& qk, const TowerRequest& request);
   ggml_tensor* tap(prune::Signal signal, const ClipQueryKey& qk) const;
@@ -55,6 +56,7 @@ class ClipGraph {
   bool fused_;
   ClipBlocks blocks_;
   ggml_tensor* keys_ = nullptr;
+  std::vector<float> positions_;  ///< interpolated, if the grid is not the stored one; read by the run
 };
 
 }  // namespace winnow::engine

@@ -1,0 +1,17 @@
+#pragma once
+
+#include <cstdint>
+#include <span>
+
+#include "winnow/engine/model.h"
+#include "winnow/prune/schedule.h"
+
+namespace winnow::engine {
+
+/// Visual tokens of each of n_images pictures as the tower reads them: the model's own grid, or that of the
+/// step that makes the picture smaller. All pictures have the same size, also where a budget does not divide
+/// by their number. Throws InvalidArgument for such a step anywhere but in front, and as the method's grid()
+/// does.
+prune::Grid picture_grid(const Model& model, std::span<const prune::Step> steps, int32_t n_images);
+
+}  // namespace winnow::engine
