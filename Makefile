@@ -6,7 +6,7 @@ MAKEFLAGS += --no-print-directory
 export GTEST_BRIEF = 1
 CTEST = ctest --output-on-failure --no-tests=error --timeout 600
 
-.PHONY: build test asan minimal demo bench model model-accuracy lint format clean setup setup-train
+.PHONY: build test asan minimal demo bench model model-accuracy study lint format clean setup setup-train
 .DEFAULT_GOAL := build
 
 setup:
@@ -62,6 +62,17 @@ model: setup-train
 	$(call compile,release,winnow_train_cli)
 	@build/release/bin/winnow-train --out build/model --name winnow
 	@cp build/model/winnow-*-f16.gguf build/model/curve.jsonl models/
+
+# The paper's questions on the built-in model -> docs/studies.md and its runs in build/study; for the latency studies the
+# machine has to be idle. Interrupted, the same command goes on where it was. VARIANT: a model for the study training.
+STUDIES = baselines position language alpha latency equal-latency budget
+study: build
+	@for study in $(STUDIES) $(if $(VARIANT),training); do \
+	  echo "== study $$study"; \
+	  build/release/bin/winnow study $$study --out build/study --page docs/studies.md \
+	    $(if $(VARIANT),--variant $(VARIANT)) > build/study-$$study.log || exit 1; \
+	done
+	@echo "== docs/studies.md is written"
 
 demo: build
 	@tools/demo.sh

@@ -5,9 +5,19 @@ target_compile_options(winnow_flags INTERFACE -Wall -Wextra -Wshadow -Wconversio
                        $<$<BOOL:${WINNOW_DEVELOPER_MODE}>:-Werror>)
 add_library(winnow_sanitizer INTERFACE)
 
-# winnow_add_room(NAME SOURCES ... [DEPS ...] [NOT_INSTALLED])  ->  library winnow_NAME, alias winnow::NAME
+# What most sources include, compiled once for each target; off in the preset tidy, which sees includes that are missing.
+option(WINNOW_PRECOMPILE_HEADERS "Precompile standard headers and fmt" ON)
+function(winnow_precompile target)
+  if(WINNOW_PRECOMPILE_HEADERS)
+    target_precompile_headers(${target} PRIVATE <algorithm> <fmt/format.h> <functional> <map> <memory> <span> <string>
+                              <vector> ${ARGN})
+  endif()
+endfunction()
+
+# winnow_add_room(NAME SOURCES ... [DEPS ...] [NOT_INSTALLED] [COLD])  ->  library winnow_NAME, alias winnow::NAME
+#   COLD: nothing in it is worth the compile time of -O3
 function(winnow_add_room name)
-  cmake_parse_arguments(ARG "NOT_INSTALLED" "" "SOURCES;DEPS;PRIVATE_DEPS" ${ARGN})
+  cmake_parse_arguments(ARG "NOT_INSTALLED;COLD" "" "SOURCES;DEPS;PRIVATE_DEPS" ${ARGN})
   add_library(winnow_${name} STATIC ${ARG_SOURCES})
   add_library(winnow::${name} ALIAS winnow_${name})
   target_include_directories(winnow_${name} PUBLIC $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}>
@@ -15,9 +25,17 @@ function(winnow_add_room name)
   target_compile_features(winnow_${name} PUBLIC cxx_std_20)
   target_link_libraries(winnow_${name} PUBLIC ${ARG_DEPS} PRIVATE $<BUILD_INTERFACE:winnow_flags> ${ARG_PRIVATE_DEPS})
   set_target_properties(winnow_${name} PROPERTIES EXPORT_NAME ${name})
+  winnow_precompile(winnow_${name})
+  if(ARG_COLD)
+    winnow_cold(winnow_${name})
+  endif()
   if(NOT ARG_NOT_INSTALLED)
     set_property(GLOBAL APPEND PROPERTY WINNOW_ROOMS winnow_${name})
   endif()
+endfunction()
+
+function(winnow_cold target)
+  target_compile_options(${target} PRIVATE $<$<CONFIG:Release>:-O1>)
 endfunction()
 
 # What every test includes, compiled once: tests are half of a build's time. Its options are those of any test.

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include "tests/support/expect_error.h"
+#include "winnow/study/curve.h"
 #include "winnow/study/study.h"
 
 namespace winnow::study {
@@ -97,11 +98,30 @@ TEST(Lab, WhatNeverAnsweredIsLeftOutWithItsReason) {
 }
 
 // Falls from 100 at 50 % of the tokens to 80 at 30 %: 95 is met a quarter of the way, at 45 %.
-TEST(Lab, KneeIsReadOffTheCurve) {
-  const std::vector<double> share = {100.0, 50.0, 30.0, 10.0};
-  EXPECT_NEAR(*knee_of(share, std::vector<double>{100.0, 100.0, 80.0, 99.0}, 95.0), 45.0, 1e-9);
-  EXPECT_NEAR(*knee_of(share, std::vector<double>{100.0, 95.0, 90.0, 0.0}, 95.0), 50.0, 1e-9);
-  EXPECT_FALSE(knee_of(share, std::vector<double>{100.0, 99.0, 98.0, 97.0}, 95.0));
+TEST(Curve, KneeIsWhereItFirstFalls) {
+  const std::vector<double> x = {10.0, 30.0, 50.0, 100.0};
+  const auto knee = [&](const std::vector<double>& value) { return knee_of(x, value, 95.0); };
+  EXPECT_NEAR(knee({99.0, 80.0, 100.0, 100.0}), 45.0, 1e-9);
+  EXPECT_NEAR(knee({0.0, 90.0, 95.0, 100.0}), 50.0, 1e-9);
+  EXPECT_NEAR(knee({97.0, 98.0, 99.0, 100.0}), 10.0, 1e-9);
+  Curve curve{x, {99.0, 80.0, 100.0, 100.0}, {{99.0, 96.0}, {80.0, 96.0}, {100.0, 96.0}, {100.0, 96.0}}};
+  const eval::Interval interval = knee_of(curve, 95.0);
+  EXPECT_NEAR(interval.value, 45.0, 1e-9);
+  EXPECT_NEAR(interval.low, 10.0 + 0.025 * 35.0, 1e-9);  // of the two draws 45 and 10
+}
+
+// a has 62.5 % of unpruned on average, none 100; half way between them lies 81.25.
+TEST(Curve, PointsAscendAndAreInterpolated) {
+  const eval::Comparison c = two_benchmarks();
+  const Curve curve = average_curve(c, {"none", "a @ 25%"},
+                                    [](const std::string& config) { return config == "none" ? 10.0 : 4.0; });
+  EXPECT_EQ(curve.x, (std::vector<double>{4.0, 10.0}));
+  EXPECT_NEAR(curve.value[0], 62.5, 1e-9);
+  EXPECT_NEAR(at(curve, 7.0)->value, 81.25, 1e-9);
+  EXPECT_NEAR(at(curve, 10.0)->value, 100.0, 1e-9);
+  EXPECT_FALSE(at(curve, 3.9));
+  EXPECT_FALSE(at(curve, 10.1));
+  EXPECT_EQ(at(curve, 7.0)->draws.size(), 10000U);
 }
 
 TEST(Studies, EachHasANameAndAClaim) {

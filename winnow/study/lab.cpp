@@ -11,6 +11,7 @@
 #include "winnow/base/log.h"
 #include "winnow/base/table.h"
 #include "winnow/eval/equal_time.h"
+#include "winnow/study/curve.h"
 
 namespace winnow::study {
 namespace fs = std::filesystem;
@@ -116,22 +117,7 @@ eval::Interval difference(const eval::BenchmarkResult& benchmark, const std::str
 
 eval::Interval average_difference(const eval::Comparison& comparison, const std::string& a,
                                   const std::string& b) {
-  double value = 0.0, n = 0.0;
-  std::vector<double> draws;
-  for (const eval::BenchmarkResult& benchmark : comparison.benchmarks) {
-    const eval::ConfigurationResult &base = result_of(benchmark, comparison.baseline),
-                                    &one = result_of(benchmark, a), &two = result_of(benchmark, b);
-    if (!base.relative) continue;  // not in the average
-    draws.resize(one.draws.size(), 0.0);
-    n += 1.0;
-    value += 100.0 * (one.value.value - two.value.value) / base.value.value;
-    for (std::size_t i = 0; i < draws.size(); ++i)
-      draws[i] += 100.0 * (one.draws[i] - two.draws[i]) / base.draws[i];
-  }
-  WINNOW_CHECK(n > 0.0, InvalidArgument, kWhere,
-               "the baseline has no right answers, so nothing is relative to it");
-  for (double& d : draws) d /= n;
-  return eval::percentile_interval(value / n, std::move(draws));
+  return difference(average_point(comparison, a), average_point(comparison, b));
 }
 
 eval::Interval average_of(const eval::Comparison& comparison, const std::string& config) {
@@ -172,15 +158,6 @@ std::string against_table(const eval::Comparison& comparison, const std::string&
     }
   }
   return to_string(table, TableFormat::Markdown);
-}
-
-std::optional<double> knee_of(std::span<const double> share, std::span<const double> value, double enough) {
-  for (std::size_t i = 1; i < share.size(); ++i) {
-    if (value[i] >= enough) continue;
-    const double part = (value[i - 1] - enough) / (value[i - 1] - value[i]);
-    return share[i - 1] + std::clamp(part, 0.0, 1.0) * (share[i] - share[i - 1]);
-  }
-  return std::nullopt;
 }
 
 std::vector<std::string> unanswered(const record::Run& run) {

@@ -4,13 +4,12 @@
 
 #include <cstdint>
 #include <memory>
-#include <optional>
-#include <span>
 #include <string>
 #include <vector>
 
 #include "winnow/eval/comparison.h"
 #include "winnow/sweep/evaluation.h"
+#include "winnow/sweep/latency.h"
 
 namespace winnow::study {
 
@@ -45,6 +44,7 @@ class Lab {
   Lab(std::shared_ptr<const engine::Model> model, LabOptions options);
 
   const engine::Model& model() const { return *model_; }
+  const std::shared_ptr<const engine::Model>& shared_model() const { return model_; }
   const LabOptions& options() const { return options_; }
   /// Text that names the questions: "procedural questions, seed 0".
   std::string data_text() const;
@@ -91,10 +91,6 @@ std::string keep_of(const std::string& config);
 /// Markdown: every configuration with its tokens, value and share of the baseline, and against that of a
 /// method at the same budget.
 std::string against_table(const eval::Comparison& comparison, const std::string& method);
-
-/// Where a curve over falling shares first falls below `enough`, linear between points; nothing: it never
-/// does. The first point lies above.
-std::optional<double> knee_of(std::span<const double> share, std::span<const double> value, double enough);
 
 /// Configurations without a single answer, each with its first error: what a method cannot do at that budget.
 std::vector<std::string> unanswered(const record::Run& run);

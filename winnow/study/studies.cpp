@@ -29,11 +29,18 @@ const std::vector<Study>& studies() {
        "with importance first, 0.8 to "
        "0.9 (section 6, Table 6).",
        alpha},
+      {"latency", "Do FLOPs, tokens, cache bytes and seconds agree?",
+       "No (section 7, Table 7: LLaVA-NeXT-7B, 2,880 to 320 tokens): MustDrop has the fewest FLOPs and the "
+       "highest latency; methods that prune "
+       "at four layers and need attention maps are slower than FLOPs say.",
+       latency},
       {"training", "Is compression built into training better than pruning afterwards?",
        "Yes: Qwen2-VL merges 2 x 2 patches in training (TACR 4); with that counted in, FastV at 88.9 % keeps "
        "99.6 % of the "
        "unpruned score, nominally 84.0 % (section 7, Table 8).",
        training},
+      {"equal-latency", "Which method is best in the same time?",
+       "Not in the paper: it asks for measured time instead of FLOPs.", equal_latency},
       {"budget", "How few tokens are enough?", "Not in the paper: the knee of each method's curve.", budget},
   };
   return all;

@@ -39,5 +39,7 @@ Section language(const Lab& lab);
 Section alpha(const Lab& lab);
 Section budget(const Lab& lab);
 Section training(const Lab& lab);
+Section latency(const Lab& lab);
+Section equal_latency(const Lab& lab);
 
 }  // namespace winnow::study
