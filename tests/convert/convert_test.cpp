@@ -274,6 +274,32 @@ TEST(Convert, TextTowerOfClip) {
   EXPECT_EQ(model->clip_joint()->n_joint(), 32);
 }
 
+TEST(Convert, TextTowersThatDoNotFit) {
+  engine::SynthShape shape = engine::synth_shape("tiny");
+  shape.text_tower = true;
+  const CheckpointFolder folder = llava_folder("no_text_tower");
+  folder.write();
+  const auto refused = [&](ErrorCode code, const std::string& text,
+                           const std::function<void(CheckpointFolder&)>& change) {
+    CheckpointFolder clip = test::clip_folder("no_text_tower_clip", testing::synth_files(shape).mmproj);
+    change(clip);
+    clip.write();
+    expect_error(code, text, [&] { convert(folder, GGML_TYPE_F32, "", clip.path); });
+    EXPECT_FALSE(fs::exists(out_folder("no_text_tower")));
+  };
+  refused(ErrorCode::NotFound, "vocab.json: no such file", [](auto& f) { f.json.erase("vocab.json"); });
+  refused(ErrorCode::Unsupported, "model, got 'siglip', expected 'clip'",
+          [](auto& f) { f.json["config.json"]["model_type"] = "siglip"; });
+  refused(ErrorCode::Unsupported, "another activation than the tower's",
+          [](auto& f) { f.json["config.json"]["text_config"]["hidden_act"] = "gelu"; });
+  refused(ErrorCode::NotFound, "tensor 'text_projection.weight' is missing",
+          [](auto& f) { f.tensors.erase("text_projection.weight"); });
+  refused(ErrorCode::Corrupt, "token_embedding.weight': got shape", [](auto& f) {
+    const std::size_t n = f.json["vocab.json"].size();
+    f.json["vocab.json"]["one more"] = n;
+  });
+}
+
 TEST(Convert, ChatTemplatesOfOthersStay) {
   CheckpointFolder folder = llava_folder("chat");
   folder.json["tokenizer_config.json"]["chat_template"] = "{{ 'ASSISTANT:' }}";

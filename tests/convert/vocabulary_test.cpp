@@ -133,6 +133,9 @@ TEST(Vocabulary, BadFiles) {
   refused(ErrorCode::Corrupt, "added_tokens_decoder: 'x1' is no token id", [](auto& f) {
     f.json["tokenizer_config.json"]["added_tokens_decoder"] = {{"x1", {{"content", "<a>"}}}};
   });
+  refused(ErrorCode::Corrupt, "make '<s>' both token 1 and token 505", [](auto& f) {
+    f.json["added_tokens.json"] = {{"<s>", 505}};
+  });
   refused(ErrorCode::Corrupt, "eos_token, got '<nowhere>', which is no token",
           [](auto& f) { f.json["tokenizer_config.json"]["eos_token"] = "<nowhere>"; });
   refused(ErrorCode::Corrupt, "tokenizer_config.json",

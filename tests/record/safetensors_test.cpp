@@ -36,6 +36,21 @@ void expect_corrupt(const std::string& text, const Bytes& bytes) {
   expect_error(ErrorCode::Corrupt, text, [&] { parse_safetensors(bytes, "x"); });
 }
 
+TEST(Safetensors, IndexSaysWhereTensorsLie) {
+  const std::string header = R"({"__metadata__":{"format":"pt"},"b":)" + entry("F16", "[2]", 8, 12) +
+                             R"(,"a":)" + entry("F32", "[2,1]", 0, 8) + "}";
+  const TensorIndex index = index_safetensors(file_of(header, Bytes(12)), "x");
+  EXPECT_EQ(index.metadata.at("format"), "pt");
+  ASSERT_EQ(index.tensors.size(), 2U);
+  EXPECT_EQ(index.tensors.at("a").type, "F32");
+  EXPECT_EQ(index.tensors.at("a").shape, (std::vector<int64_t>{2, 1}));
+  EXPECT_EQ(index.tensors.at("a").offset, 8 + header.size());
+  EXPECT_EQ(index.tensors.at("b").offset, 8 + header.size() + 8);
+  EXPECT_EQ(index.tensors.at("b").bytes, 4U);
+  expect_error(ErrorCode::Corrupt, "'x': data that belongs to no tensor",
+               [&] { index_safetensors(file_of(header, Bytes(13)), "x"); });
+}
+
 TEST(Safetensors, RoundTrip) {
   TensorFile file;
   file.add_f32("a", {2, 3}, {1.5f, -0.0f, INFINITY, 1e-40f, 5, 6});

@@ -121,8 +121,7 @@ void add_tensors(const Tensors& tensors, GgufWriter& writer) {
 
 /// The last part of a folder's path, also of "." and "dir/".
 std::string name_of(const std::string& folder) {
-  std::error_code ignored;
-  fs::path path = fs::weakly_canonical(folder, ignored);
+  fs::path path = fs::absolute(folder).lexically_normal();
   if (!path.has_filename()) path = path.parent_path();
   const std::string name = path.filename().string();
   return name.empty() ? "model" : name;

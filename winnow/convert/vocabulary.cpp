@@ -6,7 +6,9 @@
 #include <charconv>
 #include <filesystem>
 #include <optional>
+#include <string_view>
 #include <system_error>
+#include <unordered_map>
 
 #include "winnow/base/error.h"
 #include "winnow/base/log.h"
@@ -42,8 +44,10 @@ std::string text_of_file(const std::string& path) {
 SentencePieceModel read_model(const std::string& folder, int32_t n_vocab) {
   const std::string path = file_in(folder, "tokenizer.model");
   std::error_code ignored;
-  WINNOW_CHECK(std::filesystem::exists(path, ignored), NotFound, kWhere,
-               "{}: no such file; only SentencePiece tokenizers can be converted", path);
+  WINNOW_CHECK(
+      std::filesystem::exists(path, ignored), NotFound, kWhere,
+      "{}: no such file; where only tokenizer.json was saved, take it from the model that was trained on",
+      path);
   const engine::MappedFile file(path);
   SentencePieceModel model = parse_sentencepiece(file.bytes(), path);
   WINNOW_CHECK(model.byte_pairs, Unsupported, kWhere, "{}: a unigram model, expected one of byte pairs (BPE)",
@@ -115,6 +119,16 @@ void apply_decoder(const JsonRow& config, SpmVocab& vocab) {
   }
 }
 
+/// Tokenizers find tokens by their text; the engine refuses a file that has one twice.
+void check_distinct(const SpmVocab& vocab, const std::string& folder) {
+  std::unordered_map<std::string_view, std::size_t> ids;
+  for (std::size_t id = 0; id < vocab.tokens.size(); ++id) {
+    const auto [first, is_new] = ids.emplace(vocab.tokens[id], id);
+    WINNOW_CHECK(is_new, Corrupt, kWhere, "{}: its tokenizer files make '{}' both token {} and token {}",
+                 folder, vocab.tokens[id], first->second, id);
+  }
+}
+
 /// A special token's text: a string, or an object that says more about it.
 std::optional<std::string> special_text(const JsonRow& row, const std::string& key) {
   if (!row.has(key)) return std::nullopt;
@@ -179,6 +193,7 @@ SpmVocab read_vocabulary(const std::string& folder, int32_t n_vocab) {
   }
   apply_added_tokens(folder, vocab);
   apply_decoder(tokenizer, vocab);
+  check_distinct(vocab, folder);
   apply_special_tokens(folder, tokenizer, model, vocab);
   if (tokenizer.has("add_bos_token")) vocab.add_bos = tokenizer.boolean("add_bos_token");
   if (tokenizer.has("add_eos_token")) vocab.add_eos = tokenizer.boolean("add_eos_token");

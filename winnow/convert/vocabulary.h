@@ -15,8 +15,8 @@ namespace winnow::convert {
 /// begin, end, unknown and padding: by their names in tokenizer_config.json or special_tokens_map.json, else
 /// the
 /// *_token_id of config.json or generation_config.json, else (but for padding) tokenizer.model's own.
-/// Throws NotFound (no tokenizer.model), Corrupt (damaged files, more pieces than n_vocab), Unsupported (a
-/// unigram model).
+/// Throws NotFound (no tokenizer.model), Corrupt (damaged files, more pieces than n_vocab, a token twice),
+/// Unsupported (a unigram model).
 engine::SpmVocab read_vocabulary(const std::string& folder, int32_t n_vocab);
 
 /// The checkpoint's chat template (chat_template.jinja, chat_template.json or tokenizer_config.json); empty

@@ -11,15 +11,16 @@
 #include <vector>
 
 #include "winnow/base/error.h"
+#include "winnow/engine/config_keys.h"
 #include "winnow/engine/gguf.h"
 #include "winnow/engine/gguf_writer.h"
+#include "winnow/engine/weight_types.h"
 #include "winnow/train/vocabulary.h"
 
 namespace winnow::train {
 namespace {
 
 constexpr const char* kWhere = "train.model_files";
-constexpr uint32_t kFileTypeF32 = 0, kFileTypeF16 = 1;  // llama_ftype
 constexpr std::array<float, 3> kPixelMean{64.0F / 255.0F, 64.0F / 255.0F, 64.0F / 255.0F};
 
 bool in_mmproj(const ParameterSpec& spec) { return spec.part == Part::Tower || spec.part == Part::Projector; }
@@ -57,50 +58,51 @@ void write_tensor(engine::GgufWriter& writer, const ParameterSpec& spec, const t
   writer.write(spec.name, {reinterpret_cast<const uint8_t*>(half.data()), half.size() * sizeof(ggml_fp16_t)});
 }
 
-void describe_text(engine::GgufWriter& writer, const ModelShape& s, const std::string& name, FileType type) {
-  const auto u32 = [&](const char* key, int32_t value) { writer.set_u32(key, static_cast<uint32_t>(value)); };
-  writer.set_str("general.architecture", "llama");
-  writer.set_str("general.type", "model");
-  writer.set_str("general.name", name);
+engine::LlamaConfig llama_config(const ModelShape& s) {
+  engine::LlamaConfig c;
+  c.n_layer = s.n_layer;
+  c.n_embd = s.n_embd;
+  c.n_ff = s.n_ff;
+  c.n_head = s.n_head;
+  c.n_head_kv = s.n_head;
+  c.d_head = s.d_head();
+  c.n_vocab = s.n_vocab;
+  c.n_ctx = s.n_ctx;
+  c.eps = s.rms_eps;
+  c.rope.n_dims = s.d_head();
+  c.rope.freq_base = s.rope_base;
+  return c;
+}
+
+engine::ClipConfig clip_config(const ModelShape& s) {
+  engine::ClipConfig c;
+  c.image_size_px = s.image_px;
+  c.patch_size_px = s.patch_px;
+  c.n_embd = s.tower_embd;
+  c.n_ff = s.tower_ff;
+  c.n_head = s.tower_head;
+  c.n_layer_stored = s.tower_layers - 1;
+  c.eps = s.tower_eps;
+  c.mean = kPixelMean;
+  c.std = kPixelMean;
+  return c;
+}
+
+void describe_text(engine::GgufWriter& writer, const ModelShape& s, const std::string& name,
+                   const engine::WeightType& type) {
+  engine::set_general_keys("llama", "model", name, type, writer);
   writer.set_str("general.license", "apache-2.0");
-  writer.set_u32("general.file_type", type == FileType::F32 ? kFileTypeF32 : kFileTypeF16);
-  u32("llama.block_count", s.n_layer);
-  u32("llama.context_length", s.n_ctx);
-  u32("llama.embedding_length", s.n_embd);
-  u32("llama.feed_forward_length", s.n_ff);
-  u32("llama.attention.head_count", s.n_head);
-  u32("llama.attention.head_count_kv", s.n_head);
-  writer.set_f32("llama.attention.layer_norm_rms_epsilon", s.rms_eps);
-  u32("llama.rope.dimension_count", s.d_head());
-  writer.set_f32("llama.rope.freq_base", s.rope_base);
-  u32("llama.vocab_size", s.n_vocab);
+  engine::set_llama_keys(llama_config(s), writer);
   Vocabulary::describe(writer);
 }
 
 void describe_mmproj(engine::GgufWriter& writer, const ModelShape& s, const std::string& name,
-                     FileType type) {
-  const auto u32 = [&](const char* key, int32_t value) { writer.set_u32(key, static_cast<uint32_t>(value)); };
-  writer.set_str("general.architecture", "clip");
-  writer.set_str("general.type", "mmproj");
-  writer.set_str("general.name", name);
+                     const engine::WeightType& type) {
+  engine::set_general_keys("clip", "mmproj", name, type, writer);
   writer.set_str("general.license", "apache-2.0");
-  writer.set_u32("general.file_type", type == FileType::F32 ? kFileTypeF32 : kFileTypeF16);
-  writer.set_bool("clip.has_vision_encoder", true);
-  writer.set_bool("clip.has_llava_projector", true);
-  writer.set_str("clip.projector_type", "mlp");
-  writer.set_bool("clip.use_gelu", false);
-  u32("clip.vision.image_size", s.image_px);
-  u32("clip.vision.patch_size", s.patch_px);
-  u32("clip.vision.embedding_length", s.tower_embd);
-  u32("clip.vision.feed_forward_length", s.tower_ff);
-  u32("clip.vision.projection_dim", s.n_embd);
-  u32("clip.vision.attention.head_count", s.tower_head);
-  u32("clip.vision.block_count", s.tower_layers - 1);
-  writer.set_f32("clip.vision.attention.layer_norm_epsilon", s.tower_eps);
-  writer.set_f32_array("clip.vision.image_mean", kPixelMean);
-  writer.set_f32_array("clip.vision.image_std", kPixelMean);
-  if (s.merge > 1) u32("clip.vision.spatial_merge_size", s.merge);
-  if (s.pool > 1) u32("winnow.projector.pool_size", s.pool);
+  const engine::ClipConfig tower = clip_config(s);
+  const engine::PatchMerge merge{tower.grid(), s.group(), s.pool > 1};
+  engine::set_clip_keys(tower, {merge, s.projector_in(), s.n_embd, s.n_embd}, writer);
 }
 
 void write_file(engine::GgufWriter& writer, const ModelShape& s, const Parameters& parameters, FileType type,
@@ -143,18 +145,19 @@ void read_tensor(const engine::GgufFile& file, const ParameterSpec& spec, const 
 
 ModelFiles write_model(const ModelShape& shape, const Parameters& parameters, FileType type,
                        const std::string& name, const std::string& dir) {
-  const char* suffix = type == FileType::F32 ? "f32" : "f16";
+  const engine::WeightType& weights =
+      engine::weight_type(type == FileType::F32 ? GGML_TYPE_F32 : GGML_TYPE_F16);
   const std::filesystem::path folder(dir);
   std::error_code error;
   std::filesystem::create_directories(folder, error);
   WINNOW_CHECK(!error, Io, kWhere, "cannot make the folder {}: {}", dir, error.message());
-  ModelFiles files{(folder / fmt::format("{}-text-{}.gguf", name, suffix)).string(),
-                   (folder / fmt::format("{}-mmproj-{}.gguf", name, suffix)).string()};
+  ModelFiles files{(folder / fmt::format("{}-text-{}.gguf", name, weights.name)).string(),
+                   (folder / fmt::format("{}-mmproj-{}.gguf", name, weights.name)).string()};
   engine::GgufWriter text(files.text);
-  describe_text(text, shape, name, type);
+  describe_text(text, shape, name, weights);
   write_file(text, shape, parameters, type, false);
   engine::GgufWriter mmproj(files.mmproj);
-  describe_mmproj(mmproj, shape, name, type);
+  describe_mmproj(mmproj, shape, name, weights);
   write_file(mmproj, shape, parameters, type, true);
   return files;
 }
