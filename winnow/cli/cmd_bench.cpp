@@ -15,6 +15,7 @@
 #include "winnow/base/progress.h"
 #include "winnow/base/rng.h"
 #include "winnow/cli/arguments.h"
+#include "winnow/cli/bench_load.h"
 #include "winnow/cli/bench_stats.h"
 #include "winnow/cli/command.h"
 #include "winnow/cli/peer.h"
@@ -47,6 +48,7 @@ struct BenchArguments {
   uint64_t seed = 0;
   bool peer = false;
   std::string json_path;
+  std::vector<int32_t> sessions = {1};  ///< how many answer at the same time
 };
 
 /// The stages of one repetition, milliseconds.
@@ -75,6 +77,7 @@ struct Configuration {
   double prefill_flops = 0.0;
   double encode_flops = 0.0;  ///< tower and projector
   int32_t n_tokens = 0;       ///< prompt tokens, unpruned
+  std::vector<LoadResult> load;
 };
 
 bool keeps_all(const prune::MethodUse& use) { return use.method->info().keeps_all; }
@@ -168,6 +171,8 @@ class Bench {
   Bench& operator=(const Bench&) = delete;
 
   std::vector<Configuration> run();
+  /// The configurations again, with several sessions at a time.
+  void run_load(std::vector<Configuration>& list);
   const engine::Session& session() const { return session_; }
   const PeerTimes& peer_last() const { return peer_last_; }
   int64_t own_peak_bytes() const { return own_peak_bytes_; }
@@ -258,6 +263,34 @@ std::vector<Configuration> Bench::run() {
   return list;
 }
 
+void Bench::run_load(std::vector<Configuration>& list) {
+  LoadRequest request;
+  request.image_path = image_path_;
+  request.limits.max_pixels = args_.images.max_pixels;
+  request.fit = engine::parse_image_fit(args_.images.fit);
+  request.prompt = prompt_;
+  request.n_decode = args_.n_decode;
+  LoadOptions options;
+  options.n_repetitions = args_.n_repetitions;
+  options.n_warmup = args_.n_warmup;
+  options.session = args_.model.session_options();
+  options.session.n_threads = session_.n_threads();
+  std::vector<Configuration*> own;
+  std::vector<engine::PruneOptions> prune;
+  for (Configuration& c : list) {
+    if (c.peer) continue;
+    own.push_back(&c);
+    prune.push_back(c.prune);
+  }
+  const int64_t n_pass = args_.n_repetitions > 1 ? 2 : 1;
+  Progress progress("measuring under load", n_pass * std::ssize(own) * std::ssize(args_.sessions));
+  for (const int32_t n_sessions : args_.sessions) {
+    options.n_sessions = n_sessions;
+    const auto results = measure_load(model_, request, prune, options, [&] { progress.step(); });
+    for (std::size_t i = 0; i < own.size(); ++i) own[i]->load.push_back(results[i]);
+  }
+}
+
 Spread spread_of_stage(const Configuration& c, double Times::*part) {
   std::vector<double> values;
   for (const Times& t : c.runs) values.push_back(t.*part);
@@ -310,6 +343,7 @@ ordered_json row_json(const Configuration& c, const Configuration& base, int32_t
   row["first_token_speedup"] = {
       {"realised", first}, {"ideal_flops", first_ideal}, {"realised_share", first / first_ideal}};
   row["amdahl_ceiling"] = spread_of_ttft(base).median / encode_ms;
+  for (const LoadResult& load : c.load) row["load"].push_back(load_json(load));
   return row;
 }
 
@@ -362,7 +396,9 @@ int bench(const BenchArguments& args) {
   check(args);
   const auto model = engine::Model::load(args.model.model_options());
   Bench run(args, model);
-  const std::vector<Configuration> list = run.run();
+  std::vector<Configuration> list = run.run();
+  const bool loaded = args.sessions != std::vector<int32_t>{1};
+  if (loaded) run.run_load(list);
   ordered_json report = {{"winnow", WINNOW_VERSION},
                          {"model", model->options().text_path},
                          {"backend", backend_text(*model)},
@@ -383,6 +419,7 @@ int bench(const BenchArguments& args) {
   for (const Configuration& c : list) {
     if (c.last.schedule.size() > 1) fmt::print("{}: {}\n", c.name, schedule_text(c.last));
   }
+  if (loaded) print_load(report);
   if (!args.json_path.empty()) {
     std::ofstream file(args.json_path);
     file << report.dump(2) << "\n";
@@ -435,6 +472,12 @@ void add_bench(CLI::App& app, Action& action) {
       ->capture_default_str();
   command.add_option("--seed", args->seed, "For methods that draw at random")
       ->check(not_negative())
+      ->capture_default_str();
+  command
+      .add_option("--sessions", args->sessions,
+                  "Also with so many sessions at a time, which share the threads: 1,2,4,8")
+      ->delimiter(',')
+      ->check(CLI::Range(1, 256))
       ->capture_default_str();
   command.add_flag("--peer", args->peer, "Measure llama.cpp on the same files too, interleaved");
   command.add_option("--json", args->json_path, "Also write everything as JSON");
