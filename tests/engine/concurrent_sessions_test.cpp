@@ -22,12 +22,13 @@ struct Task {
 };
 
 /// Every way through the engine that keeps something beside the weights: the tower cut in the middle, a
-/// smaller picture, steps in the decoder, CLIP's text tower (loaded when it is first asked).
+/// smaller picture, steps in the decoder, CLIP's text tower (loaded when it is first asked). Neighbours are
+/// alike, because neighbours run at the same time.
 const std::vector<Task>& tasks() {
-  static const std::vector<Task> list = {{1, "", ""},          {2, "fastervlm", "5"}, {3, "tome", "8"},
-                                         {4, "resize", "9"},   {5, "fastv", "4"},     {6, "cdpruner", "6"},
-                                         {7, "pooling", "4"},  {8, "random", "7"},    {9, "resize", "4"},
-                                         {10, "sparsevlm", ""}};
+  static const std::vector<Task> list = {{1, "", ""},        {2, "fastervlm", "5"}, {3, "tome", "8"},
+                                         {4, "tome", "6"},   {5, "resize", "9"},    {6, "resize", "4"},
+                                         {7, "resize", "1"}, {8, "cdpruner", "6"},  {9, "cdpruner", "5"},
+                                         {10, "fastv", "4"}, {11, "sparsevlm", ""}, {12, "random", "7"}};
   return list;
 }
 
@@ -56,7 +57,7 @@ TEST(ConcurrentSessions, AnswerAsAlone) {
     }
   }
   constexpr std::size_t kSessions = 4;
-  constexpr std::size_t kRounds = 3;
+  constexpr std::size_t kRounds = 10;
   const auto model = testing::load_model(files, false);  // afresh: what is loaded late is loaded at once
   std::barrier together(kSessions);
   std::vector<std::vector<testing::Turn>> got(kSessions);
@@ -65,14 +66,15 @@ TEST(ConcurrentSessions, AnswerAsAlone) {
     std::vector<std::jthread> workers;
     for (std::size_t w = 0; w < kSessions; ++w) {
       workers.emplace_back([&, w] {
-        together.arrive_and_wait();
         try {
           Session session(model, threads(1));
           for (std::size_t i = 0; i < kRounds * tasks().size(); ++i) {
-            got[w].push_back(answer(session, tasks()[(i + 3 * w) % tasks().size()]));
+            together.arrive_and_wait();
+            got[w].push_back(answer(session, tasks()[(i + w) % tasks().size()]));
           }
         } catch (...) {
           failures[w] = std::current_exception();
+          together.arrive_and_drop();
         }
       });
     }
@@ -80,7 +82,7 @@ TEST(ConcurrentSessions, AnswerAsAlone) {
   for (std::size_t w = 0; w < kSessions; ++w) {
     if (failures[w]) std::rethrow_exception(failures[w]);
     for (std::size_t i = 0; i < got[w].size(); ++i) {
-      const testing::Turn& expected = alone[(i + 3 * w) % tasks().size()];
+      const testing::Turn& expected = alone[(i + w) % tasks().size()];
       SCOPED_TRACE("session " + std::to_string(w) + ", request " + std::to_string(i));
       EXPECT_EQ(got[w][i].tokens, expected.tokens);
       EXPECT_EQ(got[w][i].prefill.logits, expected.prefill.logits) << "bit for bit";
