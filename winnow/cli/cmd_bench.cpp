@@ -13,8 +13,8 @@
 #include "winnow/base/error.h"
 #include "winnow/base/process.h"
 #include "winnow/base/progress.h"
-#include "winnow/base/rng.h"
 #include "winnow/cli/arguments.h"
+#include "winnow/cli/bench_load.h"
 #include "winnow/cli/bench_stats.h"
 #include "winnow/cli/command.h"
 #include "winnow/cli/peer.h"
@@ -22,6 +22,7 @@
 #include "winnow/engine/flops.h"
 #include "winnow/engine/generate.h"
 #include "winnow/sweep/configuration.h"
+#include "winnow/sweep/latency.h"
 
 namespace winnow::cli {
 namespace {
@@ -44,13 +45,10 @@ struct BenchArguments {
   uint64_t seed = 0;
   bool peer = false;
   std::string json_path;
+  std::vector<int32_t> sessions = {1};  ///< how many answer at the same time
 };
 
-/// The stages of one repetition, milliseconds.
-struct Times {
-  double image = 0.0, tower = 0.0, projector = 0.0, select = 0.0, gather = 0.0, prefill = 0.0, decode = 0.0;
-  double ttft() const { return image + tower + projector + select + gather + prefill; }
-};
+using Times = record::StageTimes;  // of one repetition
 
 struct Stage {
   const char* name;
@@ -72,6 +70,7 @@ struct Configuration {
   double prefill_flops = 0.0;
   double encode_flops = 0.0;  ///< tower and projector
   int32_t n_tokens = 0;       ///< prompt tokens, unpruned
+  std::vector<LoadResult> load;
 };
 
 sweep::ConfigurationRequest request_of(const BenchArguments& args) {
@@ -100,32 +99,12 @@ std::vector<Configuration> configurations(const BenchArguments& args, const engi
   return out;
 }
 
-/// A picture with structure when none is given: latency does not depend on what it shows.
+/// A picture for when none is given, as a file: the peer reads one.
 std::string default_image(const engine::Model& model) {
-  engine::Image image;
-  image.width = image.height = model.clip().image_size_px * 3 / 2;
-  image.rgb.resize(static_cast<std::size_t>(image.width) * image.height * 3);
-  Rng rng(1);
-  for (std::size_t i = 0; i < image.rgb.size(); ++i) {
-    image.rgb[i] = static_cast<uint8_t>((i / 24 % 97) + rng.below(64));
-  }
   std::string path =
       fmt::format("{}/winnow-bench-{}.png", std::filesystem::temp_directory_path().string(), ::getpid());
-  engine::save_png(image, path);
+  engine::save_png(sweep::default_picture(model), path);
   return path;
-}
-
-/// Visual tokens of each layer plus the text, for counting FLOPs.
-double count_flops(const engine::LlamaConfig& llama, const engine::PrefillResult& p) {
-  std::vector<int32_t> tokens(static_cast<std::size_t>(llama.n_layer), p.n_visual_before + p.n_text);
-  int32_t change = 0;
-  for (const engine::StepResult& step : p.steps) {
-    if (step.layer == prune::kBeforeTower) continue;  // n_visual_before is of the smaller picture
-    change = step.plan.n_out() - step.n_before;
-    const int32_t first = std::max(step.layer, 0);
-    for (int32_t il = first; il < llama.n_layer; ++il) tokens[static_cast<std::size_t>(il)] += change;
-  }
-  return engine::decoder_prefill_flops(llama, tokens);
 }
 
 class Bench {
@@ -144,6 +123,8 @@ class Bench {
   Bench& operator=(const Bench&) = delete;
 
   std::vector<Configuration> run();
+  /// The configurations again, with several sessions at a time.
+  void run_load(std::vector<Configuration>& list);
   const engine::Session& session() const { return session_; }
   const PeerTimes& peer_last() const { return peer_last_; }
   int64_t own_peak_bytes() const { return own_peak_bytes_; }
@@ -185,7 +166,7 @@ Times Bench::run_own(Configuration& c) {
   for (int32_t i = 0; i < args_.n_decode; ++i) logits = session_.decode(greedy.pick(logits));
   t.decode = watch.lap();
   c.n_tokens = c.last.n_text + c.last.n_visual_before;
-  c.prefill_flops = count_flops(model_->llama(), c.last);
+  c.prefill_flops = sweep::count_flops(model_->llama(), c.last);
   c.encode_flops = engine::tower_flops(model_->clip(), image.tower_rows) +
                    engine::projector_flops(model_->mlp(), image.n_token());
   own_peak_bytes_ = peak_rss_bytes();
@@ -234,6 +215,34 @@ std::vector<Configuration> Bench::run() {
   return list;
 }
 
+void Bench::run_load(std::vector<Configuration>& list) {
+  LoadRequest request;
+  request.image_path = image_path_;
+  request.limits.max_pixels = args_.images.max_pixels;
+  request.fit = engine::parse_image_fit(args_.images.fit);
+  request.prompt = prompt_;
+  request.n_decode = args_.n_decode;
+  LoadOptions options;
+  options.n_repetitions = args_.n_repetitions;
+  options.n_warmup = args_.n_warmup;
+  options.session = args_.model.session_options();
+  options.session.n_threads = session_.n_threads();
+  std::vector<Configuration*> own;
+  std::vector<engine::PruneOptions> prune;
+  for (Configuration& c : list) {
+    if (c.peer) continue;
+    own.push_back(&c);
+    prune.push_back(c.prune);
+  }
+  const int64_t n_pass = args_.n_repetitions > 1 ? 2 : 1;
+  Progress progress("measuring under load", n_pass * std::ssize(own) * std::ssize(args_.sessions));
+  for (const int32_t n_sessions : args_.sessions) {
+    options.n_sessions = n_sessions;
+    const auto results = measure_load(model_, request, prune, options, [&] { progress.step(); });
+    for (std::size_t i = 0; i < own.size(); ++i) own[i]->load.push_back(results[i]);
+  }
+}
+
 Spread spread_of_stage(const Configuration& c, double Times::*part) {
   std::vector<double> values;
   for (const Times& t : c.runs) values.push_back(t.*part);
@@ -242,7 +251,7 @@ Spread spread_of_stage(const Configuration& c, double Times::*part) {
 
 Spread spread_of_ttft(const Configuration& c) {
   std::vector<double> values;
-  for (const Times& t : c.runs) values.push_back(t.ttft());
+  for (const Times& t : c.runs) values.push_back(t.first_token());
   return spread_of(values);
 }
 
@@ -286,6 +295,7 @@ ordered_json row_json(const Configuration& c, const Configuration& base, int32_t
   row["first_token_speedup"] = {
       {"realised", first}, {"ideal_flops", first_ideal}, {"realised_share", first / first_ideal}};
   row["amdahl_ceiling"] = spread_of_ttft(base).median / encode_ms;
+  for (const LoadResult& load : c.load) row["load"].push_back(load_json(load));
   return row;
 }
 
@@ -334,7 +344,9 @@ int bench(const BenchArguments& args) {
   check(args);
   const auto model = engine::Model::load(args.model.model_options());
   Bench run(args, model);
-  const std::vector<Configuration> list = run.run();
+  std::vector<Configuration> list = run.run();
+  const bool loaded = args.sessions != std::vector<int32_t>{1};
+  if (loaded) run.run_load(list);
   ordered_json report = {{"winnow", WINNOW_VERSION},
                          {"model", model->options().text_path},
                          {"backend", backend_text(*model)},
@@ -355,6 +367,7 @@ int bench(const BenchArguments& args) {
   for (const Configuration& c : list) {
     if (c.last.schedule.size() > 1) fmt::print("{}: {}\n", c.name, schedule_text(c.last));
   }
+  if (loaded) print_load(report);
   if (!args.json_path.empty()) {
     std::ofstream file(args.json_path);
     file << report.dump(2) << "\n";
@@ -407,6 +420,12 @@ void add_bench(CLI::App& app, Action& action) {
       ->capture_default_str();
   command.add_option("--seed", args->seed, "For methods that draw at random")
       ->check(not_negative())
+      ->capture_default_str();
+  command
+      .add_option("--sessions", args->sessions,
+                  "Also with so many sessions at a time, which share the threads: 1,2,4,8")
+      ->delimiter(',')
+      ->check(CLI::Range(1, 256))
       ->capture_default_str();
   command.add_flag("--peer", args->peer, "Measure llama.cpp on the same files too, interleaved");
   command.add_option("--json", args->json_path, "Also write everything as JSON");

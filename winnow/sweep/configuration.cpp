@@ -52,8 +52,9 @@ Configuration configuration(const ConfigurationRequest& request, const engine::M
   const std::string keep = word == kOwnBudget ? "" : word;
   const Cascade cascade = prune::parse_cascade(method);
   const prune::MethodUse& first = cascade.front().use;
+  const prune::Stage stage = first.method->stage(first.params);
   const bool takes_layer = cascade.size() == 1 && !cascade.front().layer &&
-                           first.method->stage(first.params) != prune::Stage::AfterTower;
+                           (stage == prune::Stage::BeforeLayer || stage == prune::Stage::Either);
   Configuration c;
   c.prune.steps = prune::parse_steps(method, keep, prune::parse_budget_mode(request.budget),
                                      takes_layer ? request.layer : -1, model.llama().n_layer, tacr(model));
