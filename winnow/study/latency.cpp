@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <optional>
 
+#include "winnow/base/error.h"
 #include "winnow/base/table.h"
 #include "winnow/study/study.h"
 

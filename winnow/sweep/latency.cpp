@@ -112,6 +112,7 @@ double count_flops(const engine::LlamaConfig& llama, const engine::PrefillResult
   std::vector<int32_t> tokens(static_cast<std::size_t>(llama.n_layer),
                               prefill.n_visual_before + prefill.n_text);
   for (const engine::StepResult& step : prefill.steps) {
+    if (step.layer == prune::kBeforeTower) continue;  // n_visual_before is of the smaller picture
     const int32_t change = step.plan.n_out() - step.n_before;
     for (int32_t il = std::max(step.layer, 0); il < llama.n_layer; ++il)
       tokens[static_cast<std::size_t>(il)] += change;
