@@ -188,7 +188,8 @@ class Answerer {
     row.kv_bytes_unpruned = prefill.kv_bytes_unpruned;
   }
 
-  /// [image] what the last step left; nothing when tokens were merged.
+  /// [image] what the last step left; nothing when tokens were merged, or are those of a smaller picture's
+  /// grid.
   static std::optional<std::vector<std::vector<int32_t>>> kept_indices(
       const engine::PrefillResult& prefill, const std::vector<const engine::EncodedImage*>& images) {
     std::vector<std::vector<int32_t>> kept(images.size());
@@ -198,7 +199,7 @@ class Answerer {
       std::iota(kept[i].begin(), kept[i].end(), 0);
     }
     for (const engine::StepResult& step : prefill.steps) {
-      if (!step.plan.is_selection()) return std::nullopt;
+      if (step.layer == prune::kBeforeTower || !step.plan.is_selection()) return std::nullopt;
       kept[static_cast<std::size_t>(step.image)] = step.kept;
     }
     return kept;
