@@ -19,7 +19,7 @@ ROOMS = {
     "eval": {"record", "base"},
     "sweep": {"eval", "scenes", "record", "engine", "prune", "base"},
     "study": {"sweep", "eval", "scenes", "record", "engine", "prune", "base"},
-    "report": {"record", "base"},
+    "report": {"eval", "record", "base"},
     "server": {"engine", "prune", "base"},
     "capi": {"engine", "prune", "base"},
     "train": {"scenes", "engine", "prune", "base"},

@@ -3,7 +3,8 @@
 # no network once everything is there.
 #
 #   tools/setup.sh          what building, testing and running need
-#   tools/setup.sh --train  also LibTorch (600 MB), for the trainer of the built-in model and its tests, and Open MPI
+#   tools/setup.sh --train  also LibTorch (600 MB), for the trainer of the built-in model and its tests, Open MPI, and
+#                           Chromium, in which a test opens the page of a report
 #   tools/setup.sh --dev    also clang-format, clang-tidy and clang (fuzzing)
 #
 #   WINNOW_DEPS=auto|system|private|download   which way for ggml and libllama (auto: the first that works)
@@ -16,8 +17,8 @@ deps_dir=${WINNOW_DEPS_DIR:-$PWD/.deps}
 way=${WINNOW_DEPS:-auto}
 suite=${WINNOW_DEB_SUITE:-testing}
 packages="g++ cmake make pkg-config python3 libfmt-dev libhwy-dev nlohmann-json3-dev libcli11-dev libjpeg-dev
-          libpng-dev libgif-dev libwebp-dev libssl-dev libutf8proc-dev libgtest-dev libbenchmark-dev"
-train_packages="libtorch-dev libopenblas-dev libopenmpi-dev openmpi-bin"
+          libpng-dev libgif-dev libwebp-dev libssl-dev libutf8proc-dev libjs-chart.js libgtest-dev libbenchmark-dev"
+train_packages="libtorch-dev libopenblas-dev libopenmpi-dev openmpi-bin chromium"
 dev_packages="clang clang-format clang-tidy libclang-rt-dev"
 # ggml and libllama, and what they need newer than a stable system has.
 prefix_packages="libggml0 libggml-dev libllama0 libllama-dev libc6 libstdc++6 libgcc-s1 libgomp1 libssl3t64 libzstd1
@@ -148,7 +149,7 @@ main() {
     install_packages $wanted
   else
     say "no apt here: a C++20 compiler, CMake >= 3.24, pkg-config, python3, fmt, nlohmann-json, CLI11, libjpeg,"
-    say "libpng, giflib, libwebp, OpenSSL, utf8proc and GoogleTest have to be there already; CMake says which is not. Highway is optional"
+    say "libpng, giflib, libwebp, OpenSSL, utf8proc, Chart.js and GoogleTest have to be there already; CMake says which is not. Highway is optional"
   fi
 
   [ "$way" = download ] || rm -f "$deps_dir/fetch-llama"

@@ -1,0 +1,67 @@
+#include "winnow/report/pictures.h"
+
+#include <fmt/format.h>
+
+#include <charconv>
+#include <filesystem>
+#include <system_error>
+#include <utility>
+
+#include "winnow/base/error.h"
+
+namespace winnow::report {
+namespace fs = std::filesystem;
+namespace {
+
+constexpr const char* kWhere = "report.pictures";
+constexpr const char* kScenes = "scenes";  // the header's word for procedural questions
+
+std::string parameter(const record::RunHeader& header, const std::string& name) {
+  const auto found = header.parameters.find(name);
+  return found == header.parameters.end() ? std::string() : found->second;
+}
+
+/// `winnow eval` writes procedural questions to RUN/scenes/NAME-seedS-nN/NAME.
+std::string scenes_folder(const record::RunHeader& header, const std::string& benchmark,
+                          const std::string& run_folder) {
+  const fs::path scenes = fs::path(run_folder) / kScenes;
+  const std::string begin = fmt::format("{}-seed{}-n", benchmark, parameter(header, "scenes_seed"));
+  std::error_code ignored;
+  for (const auto& entry : fs::directory_iterator(scenes, ignored)) {
+    if (!entry.path().filename().string().starts_with(begin)) continue;
+    const fs::path inside = entry.path() / benchmark;
+    if (fs::is_directory(inside, ignored)) return inside.string();
+  }
+  fail(ErrorCode::NotFound, kWhere, "{}: no folder {}*/{} with the run's procedural questions",
+       scenes.string(), begin, benchmark);
+}
+
+}  // namespace
+
+std::string data_folder(const record::RunHeader& header, const std::string& benchmark,
+                        const std::string& run_folder, const std::string& data) {
+  const std::string root = data.empty() ? header.data : data;
+  if (root == kScenes) return scenes_folder(header, benchmark, run_folder);
+  std::error_code ignored;
+  const fs::path own = fs::path(root) / benchmark;
+  if (fs::is_directory(own, ignored)) return own.string();
+  WINNOW_CHECK(header.benchmarks.size() == 1 && fs::exists(root, ignored), NotFound, kWhere,
+               "{}: no such folder with the pictures of {}", own.string(), benchmark);
+  return root;
+}
+
+std::map<std::string, eval::Item> questions_by_id(const record::RunHeader& header,
+                                                  const record::BenchmarkPart& part,
+                                                  const std::string& folder) {
+  eval::LoadOptions options{part.split, 0};
+  const std::string limit = parameter(header, "limit");
+  std::from_chars(limit.data(), limit.data() + limit.size(), options.limit);
+  std::map<std::string, eval::Item> out;
+  for (eval::Item& item : eval::find_benchmark(part.name).load(folder, options)) {
+    std::string id = item.id;
+    out.emplace(std::move(id), std::move(item));
+  }
+  return out;
+}
+
+}  // namespace winnow::report
