@@ -17,6 +17,7 @@ void add_eval(CLI::App& app, Action& action);
 void add_compare(CLI::App& app, Action& action);
 void add_merge(CLI::App& app, Action& action);
 void add_study(CLI::App& app, Action& action);
+void add_report(CLI::App& app, Action& action);
 void add_methods(CLI::App& app, Action& action);
 void add_inspect(CLI::App& app, Action& action);
 void add_convert(CLI::App& app, Action& action);

@@ -51,6 +51,7 @@ int main(int argc, char** argv) {
   winnow::cli::add_compare(app, action);
   winnow::cli::add_merge(app, action);
   winnow::cli::add_study(app, action);
+  winnow::cli::add_report(app, action);
   winnow::cli::add_methods(app, action);
   winnow::cli::add_trace(app, action);
   winnow::cli::add_select(app, action);
