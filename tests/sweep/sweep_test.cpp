@@ -97,6 +97,7 @@ TEST(Sweep, RowsComeByQuestionThenConfiguration) {
   EXPECT_EQ(rows[0].kept->at(0).size(), 16U);
   EXPECT_EQ(rows[1].kept->at(0).size(), 4U);
   EXPECT_FALSE(rows[3].kept);  // tome merges
+  EXPECT_FALSE(rows[4].kept);  // a smaller picture's tokens are none of the whole one's
 }
 
 // With one encoding for all, and alone: the same answer, the same kept tokens.
