@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <chrono>
 #include <cstdio>
 #include <filesystem>
 #include <fstream>
@@ -91,20 +90,15 @@ int run_study(const StudyArguments& args) {
   WINNOW_CHECK(!error, Io, kWhere, "--out, {}: cannot be made: {}", args.out, error.message());
   check_writable((fs::path(args.out) / (study.name + ".md")).string());
   check_writable(args.page);
-  const auto start = std::chrono::steady_clock::now();
   const auto model = engine::Model::load(files);
   options.origin = {WINNOW_VERSION, source_commit(), backend_text(*model)};
   const study::Lab lab(model, options);
   const study::Section section = study.write(lab);
-  const double minutes =
-      std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count() / 60.0;
   const std::string text = fmt::format(
-      "{}\n    winnow study {} --scale {:g} --out {}\n\n{} ({}, {}), {}, convention {}, {} threads of {}, "
-      "{:.1f} minutes for what was not "
-      "there yet.\n",
+      "{}\n    winnow study {} --scale {:g} --out {}\n\n{} ({}, {}), {}, convention {}, {} threads of {}.\n",
       study::to_markdown(study, section), study.name, options.scale, args.out,
       fs::path(files.text_path).filename().string(), files.text_type, files.tower_type, lab.data_text(),
-      args.convention, options.evaluation.options.session.n_threads, options.origin.hardware, minutes);
+      args.convention, options.evaluation.options.session.n_threads, options.origin.hardware);
   write_text((fs::path(args.out) / (study.name + ".md")).string(), text);
   if (!args.page.empty()) write_text(args.page, with_section(read_text(args.page), study.name, text));
   fmt::print("{}", text);

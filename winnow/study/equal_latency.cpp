@@ -31,12 +31,7 @@ std::map<std::string, double> times_of(const Lab& lab, const record::Run& run) {
     sweep::Configuration c = sweep::configurations(request, lab.model()).front();
     cases.push_back({part.name, std::move(c.prune)});
   }
-  sweep::LatencyOptions options;
-  const sweep::SweepOptions& sweep = lab.options().evaluation.options;
-  options.session = sweep.session;
-  options.prompt_template = sweep.prompt_template;
-  options.fit = sweep.fit;
-  options.n_repetitions = kRepetitions;
+  const sweep::LatencyOptions options = lab.latency_options(kRepetitions);
   std::map<std::string, double> out;
   for (const sweep::Latency& l :
        sweep::measure(lab.shared_model(), sweep::default_picture(lab.model()), cases, options))

@@ -55,6 +55,17 @@ std::string problem_of(const engine::Session& session, const std::string& method
 Lab::Lab(std::shared_ptr<const engine::Model> model, LabOptions options)
     : model_(std::move(model)), options_(std::move(options)) {}
 
+sweep::LatencyOptions Lab::latency_options(int32_t n_repetitions) const {
+  const sweep::SweepOptions& sweep = options_.evaluation.options;
+  sweep::LatencyOptions out;
+  out.session = sweep.session;
+  out.prompt_template = sweep.prompt_template;
+  out.fit = sweep.fit;
+  out.n_repetitions =
+      std::max(static_cast<int32_t>(std::lround(n_repetitions * std::min(options_.scale, 1.0))), 1);
+  return out;
+}
+
 std::string Lab::data_text() const {
   const sweep::Evaluation& e = options_.evaluation;
   return e.data == sweep::kScenes ? fmt::format("procedural questions, seed {}", e.scenes_seed) : e.data;

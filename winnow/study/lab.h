@@ -46,6 +46,8 @@ class Lab {
   const engine::Model& model() const { return *model_; }
   const std::shared_ptr<const engine::Model>& shared_model() const { return model_; }
   const LabOptions& options() const { return options_; }
+  /// How measurements are made; fewer repetitions than n where the scale is below 1.
+  sweep::LatencyOptions latency_options(int32_t n_repetitions) const;
   /// Text that names the questions: "procedural questions, seed 0".
   std::string data_text() const;
 

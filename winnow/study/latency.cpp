@@ -23,16 +23,6 @@ constexpr int32_t kRepetitions = 15;
 const std::string kFour = "then(fastv@2, fastv@3, fastv@4, fastv@5)";
 const std::string kFourKeeps = "50%,50%,50%,50%";
 
-sweep::LatencyOptions latency_options(const Lab& lab) {
-  sweep::LatencyOptions options;
-  const sweep::SweepOptions& sweep = lab.options().evaluation.options;
-  options.session = sweep.session;
-  options.prompt_template = sweep.prompt_template;
-  options.fit = sweep.fit;
-  options.n_repetitions = kRepetitions;
-  return options;
-}
-
 /// A configuration, or nothing with the reason when the model cannot run it.
 std::optional<sweep::LatencyCase> case_of(const Lab& lab, const std::string& method, const std::string& keep,
                                           const std::string& budget, std::vector<std::string>& left_out) {
@@ -42,7 +32,7 @@ std::optional<sweep::LatencyCase> case_of(const Lab& lab, const std::string& met
   request.budget = budget;
   try {
     sweep::Configuration c = sweep::configurations(request, lab.model()).front();
-    sweep::LatencyOptions once = latency_options(lab);
+    sweep::LatencyOptions once = lab.latency_options(kRepetitions);
     once.n_repetitions = 1;
     once.n_warmup = 0;
     const sweep::LatencyCase out{c.name, std::move(c.prune)};
@@ -112,7 +102,7 @@ Section latency(const Lab& lab) {
   for (const std::string& method : lab.runnable(kMethods, left_out)) {
     if (!add(method, kKeep)) add(method, "25%");
   }
-  const sweep::LatencyOptions options = latency_options(lab);
+  const sweep::LatencyOptions options = lab.latency_options(kRepetitions);
   const engine::Image picture = sweep::default_picture(lab.model());
   std::size_t i_four = 0, i_one = 0;
   if (add(kFour, kFourKeeps)) {
@@ -157,7 +147,8 @@ Section latency(const Lab& lab) {
       "pruning behind them can be faster than {:.2f} x (Amdahl). Realised / ideal: the measured speed-up of "
       "the first token over that of "
       "the counted FLOPs.\n\n{}",
-      kRepetitions, encode_ms, base.first_token_ms, base.first_token_ms / encode_ms, cost_table(list));
+      options.n_repetitions, encode_ms, base.first_token_ms, base.first_token_ms / encode_ms,
+      cost_table(list));
   for (const std::string& text : left_out) section.body += fmt::format("\nLeft out: {}.\n", text);
   return section;
 }
