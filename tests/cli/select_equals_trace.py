@@ -123,7 +123,7 @@ def main():
     with tempfile.TemporaryDirectory() as folder:
         comparison = Comparison(program, data, folder)
         methods = [method for method in json.loads(comparison.run("methods", "--json").stdout)
-                   if method["stage"] != "in_tower"]
+                   if method["stage"] not in ("in_tower", "before_tower")]
         comparison.before_projector = {method["name"] for method in methods if method["before_projector"]}
         for method in methods:
             if method["name"] != "none":
