@@ -13,13 +13,13 @@ WINNOW, MODELS = sys.argv[1:]
 PAIR = ",".join(os.path.join(MODELS, f"winnow-{part}-f16.gguf") for part in ("text", "mmproj"))
 # Fewer benchmarks and questions: what is tested is that each study finds all that it reads.
 STUDIES = {
-    "baselines": ["--bench", "gqa,mme", "--scale", "0.07"],
-    "position": ["--scale", "0.007"],
+    "baselines": ["--bench", "gqa", "--scale", "0.07"],
+    "position": ["--scale", "0.004"],
     "language": ["--bench", "haystack,gqa", "--scale", "0.1"],
     "alpha": ["--bench", "mme,textvqa,gqa", "--scale", "0.06"],
     "latency": ["--scale", "0.1"],
     "training": ["--bench", "gqa", "--scale", "0.2", "--variant", "same=" + PAIR],
-    "equal-latency": ["--bench", "gqa", "--scale", "0.2"],
+    "equal-latency": ["--bench", "gqa", "--scale", "0.1"],
     "budget": ["--bench", "gqa", "--scale", "0.1"],
 }
 
