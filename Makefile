@@ -72,7 +72,10 @@ study: build
 	  build/release/bin/winnow study $$study --out build/study --page docs/studies.md \
 	    $(if $(VARIANT),--variant $(VARIANT)) > build/study-$$study.log || exit 1; \
 	done
-	@echo "== docs/studies.md is written"
+	@for run in build/study/*/*/run.json; do \
+	  run=$${run%/run.json}; build/release/bin/winnow report $$run -o $$run.html || exit 1; \
+	done
+	@echo "== docs/studies.md is written; a report stands beside each run in build/study"
 
 demo: build
 	@tools/demo.sh
