@@ -2,6 +2,7 @@
 
 #include "tests/report/report_fixture.h"
 #include "tests/support/expect_error.h"
+#include "winnow/eval/config_name.h"
 #include "winnow/report/alpha_curves.h"
 #include "winnow/report/bench_file.h"
 #include "winnow/report/names.h"
@@ -21,8 +22,8 @@ BenchFile bench_file(const test::TempFolder& folder, const std::string& text) {
 }
 
 TEST(Names, BudgetsMethodsAndAlphas) {
-  EXPECT_EQ(budget_of("balanced:alpha=0.3 @ 25%"), "25%");
-  EXPECT_EQ(budget_of("pooling:window=2x2"), "");
+  EXPECT_EQ(eval::budget_of("balanced:alpha=0.3 @ 25%"), "25%");
+  EXPECT_EQ(eval::budget_of("pooling:window=2x2"), "");
   EXPECT_EQ(plain_method_of("balanced:alpha=0.3 @ 25%"), "balanced");
   EXPECT_EQ(plain_method_of("window(fastv, 3x3) @ 25%"), "window(fastv, 3x3)");
   EXPECT_EQ(last_part("runs/a/"), "a");

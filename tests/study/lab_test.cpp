@@ -61,7 +61,7 @@ TEST(Lab, DifferencesOfAverages) {
   EXPECT_NEAR(d.value, -12.5, 1e-9);
   EXPECT_LT(d.low, -12.5);
   EXPECT_GT(d.high, -12.5);
-  EXPECT_EQ(word_of(d), "lower");
+  EXPECT_EQ(eval::verdict(d), "lower");
   EXPECT_NEAR(average_of(c, "a @ 25%").value, 0.5 * (75.0 + 50.0), 1e-9);
   EXPECT_NEAR(average_of(c, "a @ 25%").value - average_of(c, "b @ 25%").value, d.value, 1e-9);
   EXPECT_NEAR(difference(benchmark_of(c, "gqa"), "a @ 25%", "b @ 25%").value, 20.0, 1e-9);
@@ -81,20 +81,35 @@ TEST(Lab, TableNamesTheDifferenceAtTheSameBudget) {
 }
 
 TEST(Lab, NamesOfConfigurations) {
-  EXPECT_EQ(config("fastv", "25%"), "fastv @ 25%");
-  EXPECT_EQ(method_of("then(a, b@2) @ 50%,25%"), "then(a, b@2)");
-  EXPECT_EQ(keep_of("then(a, b@2) @ 50%,25%"), "50%,25%");
-  EXPECT_EQ(keep_of("none"), "");
+  EXPECT_EQ(eval::config_name("fastv", "25%"), "fastv @ 25%");
+  EXPECT_EQ(eval::config_name("none", ""), "none");
+  EXPECT_EQ(eval::method_of("then(a, b@2) @ 50%,25%"), "then(a, b@2)");
+  EXPECT_EQ(eval::budget_of("then(a, b@2) @ 50%,25%"), "50%,25%");
+  EXPECT_EQ(eval::budget_of("none"), "");
 }
 
 TEST(Lab, WhatNeverAnsweredIsLeftOutWithItsReason) {
   record::Run run;
   add(run, "gqa", {{"none", "111"}, {"a @ 1", "xxx"}, {"b @ 1", "1x1"}});
-  EXPECT_EQ(unanswered(run), std::vector<std::string>{"a @ 1 (no such signal)"});
-  const record::Run rest = answered(run);
+  std::vector<std::string> left_out;
+  const record::Run rest = answered(run, left_out);
+  EXPECT_EQ(left_out, std::vector<std::string>{"a @ 1 (no such signal)"});
   ASSERT_EQ(rest.header.configurations.size(), 2U);
   EXPECT_EQ(rest.rows.size(), 6U);
   EXPECT_NO_THROW(eval::compare({&rest, 1}, {}));
+}
+
+TEST(Lab, APartOfARunIsARunOfItsOwn) {
+  record::Run run;
+  add(run, "gqa", {{"none", "1101"}, {"a @ 1", "0111"}});
+  add(run, "textvqa", {{"none", "11"}, {"a @ 1", "10"}});
+  const record::Run part = part_of(run, [](const record::ResultRow& row) { return row.index >= 2; });
+  ASSERT_EQ(part.header.benchmarks.size(), 1U);  // textvqa has no such question
+  EXPECT_EQ(part.header.benchmarks[0].n_questions, 2);
+  ASSERT_EQ(part.rows.size(), 4U);
+  const eval::Comparison c = eval::compare({&part, 1}, {});
+  EXPECT_NEAR(eval::result_of(c.benchmarks[0], "none").value.value, 50.0, 1e-9);
+  EXPECT_NEAR(eval::result_of(c.benchmarks[0], "a @ 1").value.value, 100.0, 1e-9);
 }
 
 // Falls from 100 at 50 % of the tokens to 80 at 30 %: 95 is met a quarter of the way, at 45 %.

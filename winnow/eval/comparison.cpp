@@ -106,12 +106,6 @@ std::optional<Interval> relative_of(double value, const std::vector<double>& dra
   return percentile_interval(value / base, std::move(ratios));
 }
 
-Interval difference_of(const ConfigurationResult& a, const ConfigurationResult& b) {
-  std::vector<double> draws;
-  for (std::size_t i = 0; i < a.draws.size(); ++i) draws.push_back(a.draws[i] - b.draws[i]);
-  return percentile_interval(a.value.value - b.value.value, std::move(draws));
-}
-
 Interval value_interval(const Headline& headline, const std::vector<ScoredRow>& rows, int64_t n_groups,
                         double value, const std::vector<double>& draws) {
   if (!headline.is_plain_mean || !is_binary(rows) || n_groups != std::ssize(rows))
@@ -148,34 +142,19 @@ BenchmarkResult result_of(const record::Run& run, const std::string& name, std::
   for (std::size_t c = 0; c < rows.size(); ++c) {
     ConfigurationResult& result = out.configurations[c];
     count_questions(scored[c], scored[baseline_idx], result);
-    result.difference = difference_of(result, base);
+    result.difference = difference(result, base);
     result.relative = relative_of(result.value.value, result.draws, base.value.value, base.draws);
   }
   return out;
 }
 
 void add_averages(Comparison& out, std::size_t baseline_idx) {
-  std::vector<const BenchmarkResult*> counted;
   for (const BenchmarkResult& b : out.benchmarks) {
-    if (b.configurations[baseline_idx].relative) {
-      counted.push_back(&b);
-    } else {
-      out.not_in_average.push_back(b.name);
-    }
+    if (!b.configurations[baseline_idx].relative) out.not_in_average.push_back(b.name);
   }
-  if (counted.empty()) return;
-  const auto n = static_cast<double>(counted.size());
-  for (std::size_t c = 0; c < counted.front()->configurations.size(); ++c) {
-    const std::size_t n_draws = counted.front()->configurations[c].draws.size();
-    double value = 0.0;
-    std::vector<double> draws(n_draws, 0.0);
-    for (const BenchmarkResult* b : counted) {
-      const ConfigurationResult &one = b->configurations[c], &base = b->configurations[baseline_idx];
-      value += one.relative->value / n;
-      for (std::size_t i = 0; i < n_draws; ++i) draws[i] += one.draws[i] / base.draws[i] / n;
-    }
-    out.averages.push_back(
-        {counted.front()->configurations[c].config, percentile_interval(value, std::move(draws))});
+  for (const ConfigurationResult& c : out.benchmarks.front().configurations) {
+    if (const auto average = relative_average(out, c.config))
+      out.averages.push_back({c.config, interval_of(*average)});
   }
 }
 
@@ -201,6 +180,47 @@ Comparison compare(std::span<const record::Run> runs, const CompareOptions& opti
     }
   }
   if (!options.baseline.empty()) add_averages(out, baseline_idx);
+  return out;
+}
+
+Interval interval_of(const Resampled& number) { return percentile_interval(number.value, number.draws); }
+
+Interval difference(const Resampled& a, const Resampled& b) {
+  std::vector<double> draws;
+  for (std::size_t i = 0; i < a.draws.size(); ++i) draws.push_back(a.draws[i] - b.draws[i]);
+  return percentile_interval(a.value - b.value, std::move(draws));
+}
+
+Interval difference(const ConfigurationResult& a, const ConfigurationResult& b) {
+  return difference(Resampled{a.value.value, a.draws}, Resampled{b.value.value, b.draws});
+}
+
+const ConfigurationResult& result_of(const BenchmarkResult& benchmark, const std::string& config) {
+  const auto found = std::find_if(benchmark.configurations.begin(), benchmark.configurations.end(),
+                                  [&](const ConfigurationResult& c) { return c.config == config; });
+  WINNOW_CHECK(found != benchmark.configurations.end(), InvalidArgument, kWhere,
+               "configuration, got '{}', which is not in the run", config);
+  return *found;
+}
+
+std::optional<Resampled> relative_average(const Comparison& comparison, const std::string& config,
+                                          std::span<const std::string> benchmarks) {
+  if (comparison.baseline.empty()) return std::nullopt;
+  Resampled out;
+  double n = 0.0;
+  for (const BenchmarkResult& b : comparison.benchmarks) {
+    if (!benchmarks.empty() && std::find(benchmarks.begin(), benchmarks.end(), b.name) == benchmarks.end())
+      continue;
+    const ConfigurationResult &base = result_of(b, comparison.baseline), &one = result_of(b, config);
+    if (!base.relative) continue;
+    n += 1.0;
+    out.value += one.value.value / base.value.value;
+    out.draws.resize(one.draws.size(), 0.0);
+    for (std::size_t i = 0; i < one.draws.size(); ++i) out.draws[i] += one.draws[i] / base.draws[i];
+  }
+  if (n == 0.0) return std::nullopt;
+  out.value /= n;
+  for (double& draw : out.draws) draw /= n;
   return out;
 }
 

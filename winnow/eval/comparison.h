@@ -60,6 +60,27 @@ struct CompareOptions {
 /// runs that do not belong together, rows that are missing, an unknown baseline.
 Comparison compare(std::span<const record::Run> runs, const CompareOptions& options);
 
+/// A number with what resampling made of it. Numbers of one comparison are drawn alike, so they can be
+/// paired.
+struct Resampled {
+  double value = 0.0;
+  std::vector<double> draws;  // [resamples]
+};
+Interval interval_of(const Resampled& number);
+/// a - b, draw by draw.
+Interval difference(const Resampled& a, const Resampled& b);
+/// Of two configurations of one benchmark, in its unit.
+Interval difference(const ConfigurationResult& a, const ConfigurationResult& b);
+
+/// The paper's average of a configuration: the mean of value / the baseline's value, over these benchmarks
+/// (empty: all) but those whose baseline may be 0. Nothing without a baseline or when no benchmark is left.
+/// Throws InvalidArgument for an unknown configuration.
+std::optional<Resampled> relative_average(const Comparison& comparison, const std::string& config,
+                                          std::span<const std::string> benchmarks = {});
+
+/// A configuration by its name. Throws InvalidArgument when the benchmark was not run with it.
+const ConfigurationResult& result_of(const BenchmarkResult& benchmark, const std::string& config);
+
 /// A configuration against another one in words: "no difference shown" when the interval of the difference
 /// covers 0, or when McNemar's test (where there is one) has p > 0.05, because percentile intervals are too
 /// narrow where only a handful of questions differ; else "lower" or "higher".

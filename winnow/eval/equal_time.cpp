@@ -52,8 +52,6 @@ EqualTime compared(const ConfigurationResult& result, const Place& place, double
 
 }  // namespace
 
-std::string method_of(const std::string& config) { return config.substr(0, config.rfind(" @ ")); }
-
 EqualTimes equal_times(const BenchmarkResult& benchmark, std::span<const Timing> timings,
                        const std::string& reference_method, const std::string& baseline) {
   std::vector<Point> curve;

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "winnow/eval/comparison.h"
+#include "winnow/eval/config_name.h"
 
 namespace winnow::eval {
 
@@ -30,9 +31,6 @@ struct EqualTimes {
   std::vector<EqualTime> points;
   std::vector<std::string> outside;  ///< configurations that are faster or slower than the whole curve
 };
-
-/// "fastv @ 25%" -> "fastv".
-std::string method_of(const std::string& config);
 
 /// Every configuration that is not the reference's against its curve, linear between measured points. The
 /// comparison's baseline, as every method's largest budget, is a point of the curve too. Times are taken as

@@ -14,6 +14,10 @@ constexpr double kZ = 1.959963984540054;  // normal quantile 0.975
 
 }  // namespace
 
+Interval scaled(const Interval& interval, double factor) {
+  return {factor * interval.value, factor * interval.low, factor * interval.high};
+}
+
 Interval wilson(int64_t right, int64_t n) {
   WINNOW_CHECK(n > 0 && right >= 0 && right <= n, InvalidArgument, "eval.wilson",
                "right answers, got {} of {}, expected 0 to n of at least one", right, n);

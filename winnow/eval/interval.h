@@ -13,6 +13,9 @@ struct Interval {
   bool covers(double x) const { return low <= x && x <= high; }
 };
 
+/// All three numbers times the factor.
+Interval scaled(const Interval& interval, double factor);
+
 /// The share right / n, 0..1, with Wilson's score interval (Wilson 1927; z = 1.96 rounded from the normal
 /// quantile 0.975). n > 0.
 Interval wilson(int64_t right, int64_t n);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "winnow/eval/config_name.h"
 #include "winnow/report/names.h"
 
 namespace winnow::report {
@@ -11,7 +12,7 @@ std::vector<AlphaCurve> alpha_curves(std::span<const record::ConfigurationPart> 
   for (std::size_t i = 0; i < configurations.size(); ++i) {
     const auto use = alpha_of(configurations[i].method);
     if (!use) continue;
-    const std::string budget = budget_of(configurations[i].name);
+    const std::string budget = eval::budget_of(configurations[i].name);
     auto curve = std::find_if(curves.begin(), curves.end(), [&](const AlphaCurve& c) {
       return c.family == use->family && c.budget == budget;
     });

@@ -5,6 +5,7 @@
 #include <map>
 #include <tuple>
 
+#include "winnow/eval/config_name.h"
 #include "winnow/report/names.h"
 
 namespace winnow::report {
@@ -65,7 +66,7 @@ double iou_of(const Indices& a, const Indices& b) {
 std::vector<Overlap> budgets_of(std::span<const record::Run> runs) {
   std::vector<Overlap> out;
   for (const record::ConfigurationPart& c : runs.front().header.configurations) {
-    const std::string budget = budget_of(c.name);
+    const std::string budget = eval::budget_of(c.name);
     if (budget.empty()) continue;
     auto found = std::find_if(out.begin(), out.end(), [&](const Overlap& o) { return o.budget == budget; });
     if (found == out.end()) found = out.insert(out.end(), {budget, {}, {}, 0.0, 0});

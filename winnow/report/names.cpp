@@ -4,12 +4,11 @@
 #include <filesystem>
 #include <string_view>
 
-#include "winnow/eval/equal_time.h"
+#include "winnow/eval/config_name.h"
 
 namespace winnow::report {
 namespace {
 
-constexpr std::string_view kAt = " @ ";
 constexpr std::string_view kAlpha = "alpha=";
 
 /// At `pos`, and not the end of a longer name such as "my_alpha=".
@@ -18,11 +17,6 @@ bool begins_parameter(std::string_view text, std::size_t pos) {
 }
 
 }  // namespace
-
-std::string budget_of(const std::string& config) {
-  const std::size_t at = config.rfind(kAt);
-  return at == std::string::npos ? std::string() : config.substr(at + kAt.size());
-}
 
 std::string plain_method_of(const std::string& config) {
   const std::string method = eval::method_of(config);

@@ -7,9 +7,6 @@
 
 namespace winnow::report {
 
-/// "fastv @ 25%" -> "25%"; empty for a configuration without a budget.
-std::string budget_of(const std::string& config);
-
 /// A method's own name without parameters: "balanced:alpha=0.3 @ 25%" -> "balanced".
 std::string plain_method_of(const std::string& config);
 

@@ -6,6 +6,7 @@
 #include <map>
 #include <utility>
 
+#include "winnow/eval/config_name.h"
 #include "winnow/report/names.h"
 
 namespace winnow::report {
@@ -90,7 +91,7 @@ std::optional<std::size_t> Lookup::config_of(const std::string& method, const st
   for (std::size_t i = 0; i < list.size(); ++i) {
     if (!is_method(i, method)) continue;
     if (method == "none") return i;
-    if (method == kDagger && budget_of(name(i)) == budget) return i;  // a nominal share
+    if (method == kDagger && eval::budget_of(name(i)) == budget) return i;  // a nominal share
     const ConfigurationResult& c = list[i];
     if (c.n_visual_before <= 0.0) continue;
     if (std::abs(c.n_visual_after / c.n_visual_before - wanted) <= kShareTolerance) return i;
@@ -101,22 +102,9 @@ std::optional<std::size_t> Lookup::config_of(const std::string& method, const st
 
 std::optional<Interval> Lookup::average(std::size_t config,
                                         const std::vector<std::string>& benchmarks) const {
-  double value = 0.0, n = 0.0;
-  std::vector<double> draws;
-  for (const std::string& wanted : benchmarks) {
-    const BenchmarkResult* b = find(wanted);
-    if (b == nullptr || !b->configurations[config].relative) continue;
-    const auto base = std::find_if(b->configurations.begin(), b->configurations.end(),
-                                   [&](const auto& c) { return c.config == comparison_.baseline; });
-    value += 100.0 * b->configurations[config].relative->value;
-    const auto& own = b->configurations[config].draws;
-    draws.resize(own.size(), 0.0);
-    for (std::size_t i = 0; i < own.size(); ++i) draws[i] += 100.0 * own[i] / base->draws[i];
-    n += 1.0;
-  }
-  if (n == 0.0) return std::nullopt;
-  for (double& draw : draws) draw /= n;
-  return eval::percentile_interval(value / n, std::move(draws));
+  if (benchmarks.empty()) return std::nullopt;
+  const auto average = eval::relative_average(comparison_, name(config), benchmarks);
+  return average ? std::optional(eval::scaled(eval::interval_of(*average), 100.0)) : std::nullopt;
 }
 
 /// "accuracy/2": one of the benchmark's further metrics.

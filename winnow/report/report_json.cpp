@@ -2,6 +2,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "winnow/eval/config_name.h"
 #include "winnow/eval/equal_time.h"
 #include "winnow/report/names.h"
 #include "winnow/report/report.h"
@@ -194,7 +195,7 @@ Json positions_json(const Positions& positions) {
   Json rows = Json::array();
   for (const PositionShares& s : positions.shares) {
     rows.push_back({{"config", s.config},
-                    {"budget", budget_of(s.config)},
+                    {"budget", eval::budget_of(s.config)},
                     {"share", s.share},
                     {"last_quarter", s.last_quarter},
                     {"images", s.n_images}});
@@ -220,7 +221,7 @@ Json examples_json(const Report& report) {
     Json answers = Json::array();
     for (const ExampleAnswer& a : e.answers) {
       answers.push_back({{"config", a.config},
-                         {"budget", budget_of(a.config)},
+                         {"budget", eval::budget_of(a.config)},
                          {"prediction", a.prediction},
                          {"right", a.is_right},
                          {"score", a.score},

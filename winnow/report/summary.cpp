@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "winnow/eval/config_name.h"
 #include "winnow/eval/equal_time.h"
 #include "winnow/report/names.h"
 
@@ -16,33 +17,11 @@ using eval::Interval;
 
 constexpr const char* kRandom = "random";
 
-/// Draws of a configuration's average, as eval::compare makes them.
-std::vector<double> average_draws(const Comparison& comparison, std::size_t config, std::size_t baseline) {
-  std::vector<double> out;
-  double n = 0.0;
-  for (const eval::BenchmarkResult& b : comparison.benchmarks) {
-    if (!b.configurations[baseline].relative) continue;  // not in the average
-    const auto &own = b.configurations[config].draws, &base = b.configurations[baseline].draws;
-    out.resize(own.size(), 0.0);
-    for (std::size_t i = 0; i < own.size(); ++i) out[i] += own[i] / base[i];
-    n += 1.0;
-  }
-  for (double& draw : out) draw /= n;
-  return out;
-}
-
-std::optional<std::size_t> index_of(const Comparison& comparison, const std::string& config) {
-  for (std::size_t i = 0; i < comparison.averages.size(); ++i) {
-    if (comparison.averages[i].config == config) return i;
-  }
-  return std::nullopt;
-}
-
 /// random of the same budget.
 std::optional<std::size_t> random_of(const Comparison& comparison, const std::string& budget) {
   for (std::size_t i = 0; i < comparison.averages.size(); ++i) {
     const std::string& config = comparison.averages[i].config;
-    if (eval::method_of(config) == kRandom && budget_of(config) == budget) return i;
+    if (eval::method_of(config) == kRandom && eval::budget_of(config) == budget) return i;
   }
   return std::nullopt;
 }
@@ -61,19 +40,17 @@ std::string average_verdict(const Comparison& comparison, std::size_t idx) {
   return eval::verdict({r.value - 1.0, r.low - 1.0, r.high - 1.0});
 }
 
-AverageRow average_row(const Comparison& comparison, std::size_t idx, std::size_t baseline) {
+AverageRow average_row(const Comparison& comparison, std::size_t idx) {
   const eval::Average& average = comparison.averages[idx];
   AverageRow row;
   row.config = average.config;
   row.relative = average.relative;
   row.verdict = average_verdict(comparison, idx);
-  const auto random = random_of(comparison, budget_of(average.config));
+  const auto random = random_of(comparison, eval::budget_of(average.config));
   if (!random || *random == idx) return row;
-  std::vector<double> draws = average_draws(comparison, idx, baseline);
-  const std::vector<double> others = average_draws(comparison, *random, baseline);
-  for (std::size_t i = 0; i < draws.size(); ++i) draws[i] -= others[i];
-  const double difference = row.relative.value - comparison.averages[*random].relative.value;
-  row.against_random = eval::percentile_interval(difference, std::move(draws));
+  row.against_random =
+      eval::difference(*eval::relative_average(comparison, average.config),
+                       *eval::relative_average(comparison, comparison.averages[*random].config));
   row.random_verdict = eval::verdict(*row.against_random);
   return row;
 }
@@ -149,15 +126,13 @@ std::string time_sentence(const BudgetGroup& group, const BenchFile& bench) {
 
 std::vector<BudgetGroup> budget_groups(const Comparison& comparison) {
   std::vector<BudgetGroup> groups;
-  const auto baseline = index_of(comparison, comparison.baseline);
-  if (!baseline) return groups;
   for (std::size_t i = 0; i < comparison.averages.size(); ++i) {
-    if (i == *baseline) continue;
-    const std::string budget = budget_of(comparison.averages[i].config);
+    if (comparison.averages[i].config == comparison.baseline) continue;
+    const std::string budget = eval::budget_of(comparison.averages[i].config);
     auto group =
         std::find_if(groups.begin(), groups.end(), [&](const auto& g) { return g.budget == budget; });
     if (group == groups.end()) group = groups.insert(groups.end(), {budget, {}});
-    group->rows.push_back(average_row(comparison, i, *baseline));
+    group->rows.push_back(average_row(comparison, i));
   }
   for (BudgetGroup& group : groups) {
     std::stable_sort(group.rows.begin(), group.rows.end(), [](const AverageRow& a, const AverageRow& b) {

@@ -26,7 +26,7 @@ std::vector<std::string> all_methods() {
 std::vector<eval::Average> ranking(const eval::Comparison& comparison, const std::string& keep) {
   std::vector<eval::Average> out;
   for (const eval::Average& average : comparison.averages) {
-    if (keep_of(average.config) == keep) out.push_back(average);
+    if (eval::budget_of(average.config) == keep) out.push_back(average);
   }
   std::stable_sort(out.begin(), out.end(), [](const eval::Average& a, const eval::Average& b) {
     return a.relative.value > b.relative.value;
@@ -40,13 +40,13 @@ std::string budget_table(const eval::Comparison& comparison, const std::string& 
   for (const char* column : {"average, % of unpruned", "against random", "against pooling"})
     table.columns.emplace_back(column);
   for (const eval::Average& average : ranking(comparison, keep)) {
-    std::vector<std::string> row = {method_of(average.config),
+    std::vector<std::string> row = {eval::method_of(average.config),
                                     fmt::format("{:.3g}", mean_tokens(comparison, average.config))};
     for (const eval::BenchmarkResult& b : comparison.benchmarks)
-      row.push_back(fmt::format("{:.1f}", result_of(b, average.config).value.value));
+      row.push_back(fmt::format("{:.1f}", eval::result_of(b, average.config).value.value));
     row.push_back(text_of(average_of(comparison, average.config)));
     for (const char* peer : {"random", "pooling"}) {
-      const std::string other = config(peer, keep);
+      const std::string other = eval::config_name(peer, keep);
       row.push_back(other == average.config
                         ? ""
                         : signed_text_of(average_difference(comparison, average.config, other)));
@@ -61,11 +61,12 @@ std::string counts_text(const eval::Comparison& comparison, const std::string& k
                         const std::string& peer) {
   int n_higher = 0, n_lower = 0, n_open = 0;
   for (const eval::Average& average : ranking(comparison, keep)) {
-    const std::string method = method_of(average.config);
+    const std::string method = eval::method_of(average.config);
     const bool baseline = method == "random" || method == "grid" || method == "pooling" ||
                           method == "bilinear" || method == "m3";
     if (baseline) continue;
-    const std::string word = word_of(average_difference(comparison, average.config, config(peer, keep)));
+    const std::string word =
+        eval::verdict(average_difference(comparison, average.config, eval::config_name(peer, keep)));
     n_higher += word == "higher" ? 1 : 0;
     n_lower += word == "lower" ? 1 : 0;
     n_open += word == "no difference shown" ? 1 : 0;
@@ -82,10 +83,10 @@ std::string wins_text(const eval::Comparison& comparison, const std::string& kee
     for (const eval::BenchmarkResult& b : comparison.benchmarks) {
       for (const char* peer : {"random", "pooling"}) {
         ++n;
-        n_wins +=
-            result_of(b, config(peer, keep)).value.value > result_of(b, config(designed, keep)).value.value
-                ? 1
-                : 0;
+        n_wins += eval::result_of(b, eval::config_name(peer, keep)).value.value >
+                          eval::result_of(b, eval::config_name(designed, keep)).value.value
+                      ? 1
+                      : 0;
       }
     }
   }
@@ -98,8 +99,9 @@ std::string claim_of(const eval::Comparison& comparison) {
   int n_higher = 0, n_lower = 0;
   for (const std::string& designed : kDesigned) {
     for (const char* peer : {"random", "pooling"}) {
-      const std::string word = word_of(
-          average_difference(comparison, config(peer, kBudgets.front()), config(designed, kBudgets.front())));
+      const std::string word =
+          eval::verdict(average_difference(comparison, eval::config_name(peer, kBudgets.front()),
+                                           eval::config_name(designed, kBudgets.front())));
       n_higher += word == "higher" ? 1 : 0;
       n_lower += word == "lower" ? 1 : 0;
     }
@@ -112,12 +114,8 @@ std::string claim_of(const eval::Comparison& comparison) {
 Section baselines(const Lab& lab) {
   std::vector<std::string> left_out;
   const Ask ask{scenes::benchmarks(), lab.runnable(all_methods(), left_out), kBudgets, 30};
-  const record::Run whole = lab.run("baselines/run", ask);
-  for (const std::string& text : unanswered(whole)) left_out.push_back(text);
-  const record::Run run = answered(whole);
-  eval::CompareOptions options;
-  options.bootstrap = lab.options().bootstrap;
-  const eval::Comparison comparison = eval::compare({&run, 1}, options);
+  const record::Run run = answered(lab.run("baselines/run", ask), left_out);
+  const eval::Comparison comparison = lab.compare(run);
   Section section;
   section.answer = claim_of(comparison);
   for (const std::string& keep : kBudgets) {
@@ -131,7 +129,7 @@ Section baselines(const Lab& lab) {
       "all tokens before it, "
       "so they have more work left (second column). Methods with a schedule of several steps take it as "
       "their mean.\n";
-  for (const std::string& text : left_out) section.body += fmt::format("Left out: {}.\n", text);
+  section.body += left_out_text(left_out);
   return section;
 }
 

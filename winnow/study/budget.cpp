@@ -18,7 +18,7 @@ constexpr double kEnough = 95.0;
 
 std::vector<std::string> configs_of(const std::string& method) {
   std::vector<std::string> out;
-  for (const std::string& keep : kBudgets) out.push_back(config(method, keep));
+  for (const std::string& keep : kBudgets) out.push_back(eval::config_name(method, keep));
   return out;
 }
 
@@ -70,12 +70,8 @@ Section budget(const Lab& lab) {
   const std::vector<std::string> methods = lab.runnable(kMethods, left_out);
   Ask ask{{"pope", "gqa", "mmbench", "textvqa", "vqav2"}, {"none"}, kBudgets, 40};
   ask.methods.insert(ask.methods.end(), methods.begin(), methods.end());
-  const record::Run whole = lab.run("budget/run", ask);
-  for (const std::string& text : unanswered(whole)) left_out.push_back(text);
-  const record::Run run = answered(whole);
-  eval::CompareOptions options;
-  options.bootstrap = lab.options().bootstrap;
-  const eval::Comparison comparison = eval::compare({&run, 1}, options);
+  const record::Run run = answered(lab.run("budget/run", ask), left_out);
+  const eval::Comparison comparison = lab.compare(run);
   const std::vector<Row> rows = rows_of(comparison, methods);
   Section section;
   if (!rows.empty())
@@ -91,7 +87,7 @@ Section budget(const Lab& lab) {
       "decoder counts those "
       "behind its step only.\n\n{}",
       comparison.benchmarks.size(), kEnough, table_of(rows));
-  for (const std::string& text : left_out) section.body += fmt::format("\nLeft out: {}.\n", text);
+  section.body += left_out_text(left_out);
   return section;
 }
 

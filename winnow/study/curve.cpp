@@ -5,26 +5,16 @@
 #include <utility>
 
 #include "winnow/base/error.h"
-#include "winnow/study/lab.h"
 
 namespace winnow::study {
 
-Point average_point(const eval::Comparison& comparison, const std::string& config) {
-  Point out;
-  double n = 0.0;
-  for (const eval::BenchmarkResult& b : comparison.benchmarks) {
-    const eval::ConfigurationResult &base = result_of(b, comparison.baseline), &c = result_of(b, config);
-    if (!base.relative) continue;  // not in the average
-    n += 1.0;
-    out.value += 100.0 * c.value.value / base.value.value;
-    out.draws.resize(c.draws.size(), 0.0);
-    for (std::size_t i = 0; i < c.draws.size(); ++i) out.draws[i] += 100.0 * c.draws[i] / base.draws[i];
-  }
-  WINNOW_CHECK(n > 0.0, InvalidArgument, "study.curve",
+eval::Resampled average_point(const eval::Comparison& comparison, const std::string& config) {
+  auto point = eval::relative_average(comparison, config);
+  WINNOW_CHECK(point, InvalidArgument, "study.curve",
                "the baseline has no right answers, so nothing is relative to it");
-  out.value /= n;
-  for (double& draw : out.draws) draw /= n;
-  return out;
+  point->value *= 100.0;
+  for (double& draw : point->draws) draw *= 100.0;
+  return std::move(*point);
 }
 
 Curve average_curve(const eval::Comparison& comparison, const std::vector<std::string>& configs,
@@ -36,7 +26,7 @@ Curve average_curve(const eval::Comparison& comparison, const std::vector<std::s
   std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) { return x[a] < x[b]; });
   Curve out;
   for (const std::size_t i : order) {
-    Point point = average_point(comparison, configs[i]);
+    eval::Resampled point = average_point(comparison, configs[i]);
     out.x.push_back(x[i]);
     out.value.push_back(point.value);
     out.draws.push_back(std::move(point.draws));
@@ -44,13 +34,13 @@ Curve average_curve(const eval::Comparison& comparison, const std::vector<std::s
   return out;
 }
 
-std::optional<Point> at(const Curve& curve, double x) {
+std::optional<eval::Resampled> at(const Curve& curve, double x) {
   for (std::size_t i = 0; i + 1 < curve.x.size(); ++i) {
     if (x < curve.x[i] || x > curve.x[i + 1]) continue;
     const double width = curve.x[i + 1] - curve.x[i];
     const double part = width > 0.0 ? (x - curve.x[i]) / width : 0.5;
     const auto between = [&](double a, double b) { return a + part * (b - a); };
-    Point out{between(curve.value[i], curve.value[i + 1]), {}};
+    eval::Resampled out{between(curve.value[i], curve.value[i + 1]), {}};
     for (std::size_t d = 0; d < curve.draws[i].size(); ++d)
       out.draws.push_back(between(curve.draws[i][d], curve.draws[i + 1][d]));
     return out;
@@ -74,14 +64,6 @@ eval::Interval knee_of(const Curve& curve, double enough) {
     draws.push_back(knee_of(curve.x, value, enough));
   }
   return eval::percentile_interval(knee_of(curve.x, curve.value, enough), std::move(draws));
-}
-
-eval::Interval interval_of(const Point& point) { return eval::percentile_interval(point.value, point.draws); }
-
-eval::Interval difference(const Point& a, const Point& b) {
-  std::vector<double> draws;
-  for (std::size_t i = 0; i < a.draws.size(); ++i) draws.push_back(a.draws[i] - b.draws[i]);
-  return eval::percentile_interval(a.value - b.value, std::move(draws));
 }
 
 }  // namespace winnow::study

@@ -19,30 +19,20 @@ struct Curve {
   std::vector<std::vector<double>> draws;  // [points, resamples]
 };
 
-/// One value with what resampling gave.
-struct Point {
-  double value = 0.0;
-  std::vector<double> draws;
-};
-
-/// The mean over the benchmarks of value / baseline's, percent.
-Point average_point(const eval::Comparison& comparison, const std::string& config);
+/// The average in percent of the baseline. Throws InvalidArgument where nothing is relative to it.
+eval::Resampled average_point(const eval::Comparison& comparison, const std::string& config);
 
 /// The points of these configurations; x_of says what each costs.
 Curve average_curve(const eval::Comparison& comparison, const std::vector<std::string>& configs,
                     const std::function<double(const std::string& config)>& x_of);
 
 /// Linear between the neighbouring points; nothing outside of them.
-std::optional<Point> at(const Curve& curve, double x);
+std::optional<eval::Resampled> at(const Curve& curve, double x);
 
 /// Going down in x from the last point: where the value first falls below `enough`, linear between points;
 /// the first point's x when it never does.
 double knee_of(std::span<const double> x, std::span<const double> value, double enough);
 /// With the interval over the resamples.
 eval::Interval knee_of(const Curve& curve, double enough);
-
-eval::Interval interval_of(const Point& point);
-/// a - b, draw by draw.
-eval::Interval difference(const Point& a, const Point& b);
 
 }  // namespace winnow::study

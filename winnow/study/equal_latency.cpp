@@ -26,8 +26,8 @@ std::map<std::string, double> times_of(const Lab& lab, const record::Run& run) {
   std::vector<sweep::LatencyCase> cases;
   for (const record::ConfigurationPart& part : run.header.configurations) {
     sweep::ConfigurationRequest request;
-    request.methods = {method_of(part.name)};
-    request.keeps = {keep_of(part.name).empty() ? "auto" : keep_of(part.name)};
+    request.methods = {eval::method_of(part.name)};
+    request.keeps = {eval::budget_of(part.name).empty() ? "auto" : eval::budget_of(part.name)};
     sweep::Configuration c = sweep::configurations(request, lab.model()).front();
     cases.push_back({part.name, std::move(c.prune)});
   }
@@ -42,11 +42,11 @@ std::map<std::string, double> times_of(const Lab& lab, const record::Run& run) {
 struct Row {
   std::string method;
   Curve curve;  ///< average over first-token time
-  std::vector<std::optional<Point>> at_time;
+  std::vector<std::optional<eval::Resampled>> at_time;
 };
 
 /// Without a value they go last.
-bool better(const std::optional<Point>& a, const std::optional<Point>& b) {
+bool better(const std::optional<eval::Resampled>& a, const std::optional<eval::Resampled>& b) {
   return (a ? a->value : -1.0) > (b ? b->value : -1.0);
 }
 
@@ -61,8 +61,8 @@ std::string ranking_table(const std::vector<Row>& rows, const std::vector<double
   for (const Row& row : rows) {
     table.rows.push_back({row.method, fmt::format("{:.1f}", row.curve.x.front())});
     for (std::size_t t = 0; t < times.size(); ++t) {
-      const std::optional<Point>& point = row.at_time[t];
-      table.rows.back().push_back(point ? text_of(interval_of(*point)) : "not that fast");
+      const std::optional<eval::Resampled>& point = row.at_time[t];
+      table.rows.back().push_back(point ? text_of(eval::interval_of(*point)) : "not that fast");
       const bool compared = point && resize != rows.end() && resize->at_time[t] && row.method != "resize";
       table.rows.back().push_back(compared ? signed_text_of(difference(*point, *resize->at_time[t])) : "");
     }
@@ -76,7 +76,7 @@ std::string points_table(const eval::Comparison& comparison, const std::vector<s
   for (const std::string& method : methods) {
     std::vector<std::string> cells;
     for (const std::string& keep : kBudgets) {
-      const auto found = times.find(config(method, keep));
+      const auto found = times.find(eval::config_name(method, keep));
       if (found == times.end()) continue;
       cells.push_back(fmt::format("{}: {:.1f} ms, {:.1f}", keep, found->second,
                                   average_of(comparison, found->first).value));
@@ -92,7 +92,7 @@ std::vector<Row> rows_of(const eval::Comparison& comparison, const std::vector<s
   for (const std::string& method : methods) {
     std::vector<std::string> configs = {comparison.baseline};
     for (const std::string& keep : kBudgets) {
-      if (times.contains(config(method, keep))) configs.push_back(config(method, keep));
+      if (times.contains(eval::config_name(method, keep))) configs.push_back(eval::config_name(method, keep));
     }
     if (configs.size() < 2) continue;
     Row row{
@@ -117,7 +117,7 @@ std::string counts_text(const std::vector<Row>& rows, const std::string& other, 
     if (!row.at_time[t]) {
       ++n_slow;
     } else {
-      ++n[word_of(difference(*row.at_time[t], *peer->at_time[t]))];
+      ++n[eval::verdict(difference(*row.at_time[t], *peer->at_time[t]))];
     }
   }
   return fmt::format(
@@ -132,12 +132,8 @@ Section equal_latency(const Lab& lab) {
   const std::vector<std::string> methods = lab.runnable(kMethods, left_out);
   Ask ask{{"pope", "gqa", "mmbench", "textvqa", "refcoco", "vqav2"}, {"none"}, kBudgets, 30};
   ask.methods.insert(ask.methods.end(), methods.begin(), methods.end());
-  const record::Run whole = lab.run("equal-latency/run", ask);
-  for (const std::string& text : unanswered(whole)) left_out.push_back(text);
-  const record::Run run = answered(whole);
-  eval::CompareOptions options;
-  options.bootstrap = lab.options().bootstrap;
-  const eval::Comparison comparison = eval::compare({&run, 1}, options);
+  const record::Run run = answered(lab.run("equal-latency/run", ask), left_out);
+  const eval::Comparison comparison = lab.compare(run);
   const std::map<std::string, double> times = times_of(lab, run);
   std::vector<double> targets;
   for (const double share : kShares) targets.push_back(share * times.at(comparison.baseline));
@@ -152,7 +148,7 @@ Section equal_latency(const Lab& lab) {
       "average) over its budgets, linear between them; times are taken as exact.\n\n{}\nThe measured "
       "points:\n\n{}",
       comparison.benchmarks.size(), ranking_table(rows, targets), points_table(comparison, methods, times));
-  for (const std::string& text : left_out) section.body += fmt::format("\nLeft out: {}.\n", text);
+  section.body += left_out_text(left_out);
   return section;
 }
 

@@ -5,12 +5,12 @@
 #include <algorithm>
 #include <cmath>
 #include <filesystem>
+#include <map>
 #include <utility>
 
 #include "winnow/base/error.h"
 #include "winnow/base/log.h"
 #include "winnow/base/table.h"
-#include "winnow/eval/equal_time.h"
 #include "winnow/study/curve.h"
 
 namespace winnow::study {
@@ -83,6 +83,10 @@ record::Run Lab::run(const std::string& name, const Ask& ask,
   return record::read_run(folder);
 }
 
+eval::Comparison Lab::compare(const record::Run& run, const std::string& baseline) const {
+  return eval::compare({&run, 1}, {baseline, options_.bootstrap});
+}
+
 std::vector<std::string> Lab::runnable(const std::vector<std::string>& methods,
                                        std::vector<std::string>& left_out) const {
   engine::SessionOptions one = options_.evaluation.options.session;
@@ -110,48 +114,39 @@ const eval::BenchmarkResult& benchmark_of(const eval::Comparison& comparison, co
   fail(ErrorCode::InvalidArgument, kWhere, "benchmark, got '{}', which is not in the run", name);
 }
 
-const eval::ConfigurationResult& result_of(const eval::BenchmarkResult& benchmark,
-                                           const std::string& config) {
-  for (const eval::ConfigurationResult& c : benchmark.configurations) {
-    if (c.config == config) return c;
+std::vector<std::string> names_there(const eval::Comparison& comparison,
+                                     const std::vector<std::string>& names) {
+  std::vector<std::string> out;
+  for (const std::string& name : names) {
+    for (const eval::BenchmarkResult& b : comparison.benchmarks) {
+      if (b.name == name) out.push_back(name);
+    }
   }
-  fail(ErrorCode::InvalidArgument, kWhere, "configuration, got '{}', which is not in the run", config);
+  return out;
 }
 
 eval::Interval difference(const eval::BenchmarkResult& benchmark, const std::string& a,
                           const std::string& b) {
-  const eval::ConfigurationResult &one = result_of(benchmark, a), &two = result_of(benchmark, b);
-  std::vector<double> draws;
-  for (std::size_t i = 0; i < one.draws.size(); ++i) draws.push_back(one.draws[i] - two.draws[i]);
-  return eval::percentile_interval(one.value.value - two.value.value, std::move(draws));
+  return eval::difference(eval::result_of(benchmark, a), eval::result_of(benchmark, b));
 }
 
 eval::Interval average_difference(const eval::Comparison& comparison, const std::string& a,
                                   const std::string& b) {
-  return difference(average_point(comparison, a), average_point(comparison, b));
+  return eval::difference(average_point(comparison, a), average_point(comparison, b));
 }
 
 eval::Interval average_of(const eval::Comparison& comparison, const std::string& config) {
   for (const eval::Average& average : comparison.averages) {
-    const eval::Interval& r = average.relative;
-    if (average.config == config) return {100.0 * r.value, 100.0 * r.low, 100.0 * r.high};
+    if (average.config == config) return eval::scaled(average.relative, 100.0);
   }
   fail(ErrorCode::InvalidArgument, kWhere, "average of '{}': there is none in the run", config);
 }
 
 double mean_tokens(const eval::Comparison& comparison, const std::string& name) {
   double sum = 0.0;
-  for (const eval::BenchmarkResult& b : comparison.benchmarks) sum += result_of(b, name).n_visual_average;
+  for (const eval::BenchmarkResult& b : comparison.benchmarks)
+    sum += eval::result_of(b, name).n_visual_average;
   return sum / static_cast<double>(comparison.benchmarks.size());
-}
-
-std::string config(const std::string& method, const std::string& keep) { return method + " @ " + keep; }
-
-std::string method_of(const std::string& config) { return eval::method_of(config); }
-
-std::string keep_of(const std::string& config) {
-  const std::size_t at = config.rfind(" @ ");
-  return at == std::string::npos ? "" : config.substr(at + 3);
 }
 
 std::string against_table(const eval::Comparison& comparison, const std::string& method) {
@@ -160,8 +155,8 @@ std::string against_table(const eval::Comparison& comparison, const std::string&
               {}};
   for (const eval::BenchmarkResult& b : comparison.benchmarks) {
     for (const eval::ConfigurationResult& c : b.configurations) {
-      const bool compared = c.config != comparison.baseline && method_of(c.config) != method;
-      const std::string other = config(method, keep_of(c.config));
+      const bool compared = c.config != comparison.baseline && eval::method_of(c.config) != method;
+      const std::string other = eval::config_name(method, eval::budget_of(c.config));
       table.rows.push_back({fmt::format("{} {}", b.name, b.metric), c.config,
                             fmt::format("{:.3g}", c.n_visual_average), text_of(c.value),
                             c.relative ? fmt::format("{:.1f}", 100.0 * c.relative->value) : "-",
@@ -171,29 +166,40 @@ std::string against_table(const eval::Comparison& comparison, const std::string&
   return to_string(table, TableFormat::Markdown);
 }
 
-std::vector<std::string> unanswered(const record::Run& run) {
-  std::vector<std::string> out;
-  for (const record::ConfigurationPart& c : run.header.configurations) {
-    bool any = false;
-    std::string error;
+record::Run answered(record::Run run, std::vector<std::string>& left_out) {
+  std::erase_if(run.header.configurations, [&](const record::ConfigurationPart& c) {
+    const auto is_of = [&](const record::ResultRow& row) { return row.config == c.name; };
+    const auto first = std::find_if(run.rows.begin(), run.rows.end(), is_of);
+    const bool any = std::any_of(first, run.rows.end(),
+                                 [&](const record::ResultRow& row) { return is_of(row) && !row.failed(); });
+    if (any) return false;
+    left_out.push_back(fmt::format("{} ({})", c.name, first == run.rows.end() ? "" : first->error));
+    std::erase_if(run.rows, is_of);
+    return true;
+  });
+  return run;
+}
+
+record::Run part_of(const record::Run& run, const std::function<bool(const record::ResultRow&)>& wants) {
+  record::Run out{run.header, {}};
+  out.header.benchmarks.clear();
+  for (record::BenchmarkPart part : run.header.benchmarks) {
+    std::map<int64_t, int64_t> number;
     for (const record::ResultRow& row : run.rows) {
-      if (row.config != c.name) continue;
-      any = any || !row.failed();
-      if (error.empty()) error = row.error;
+      if (row.benchmark != part.name || !wants(row)) continue;
+      out.rows.push_back(row);
+      out.rows.back().index = number.try_emplace(row.index, std::ssize(number)).first->second;
     }
-    if (!any) out.push_back(fmt::format("{} ({})", c.name, error));
+    part.n_questions = std::ssize(number);
+    if (part.n_questions > 0) out.header.benchmarks.push_back(std::move(part));
   }
   return out;
 }
 
-record::Run answered(record::Run run) {
-  for (const std::string& text : unanswered(run)) {
-    const std::string name = text.substr(0, text.find(" ("));
-    std::erase_if(run.header.configurations,
-                  [&](const record::ConfigurationPart& c) { return c.name == name; });
-    std::erase_if(run.rows, [&](const record::ResultRow& row) { return row.config == name; });
-  }
-  return run;
+std::string left_out_text(const std::vector<std::string>& left_out) {
+  std::string out;
+  for (const std::string& text : left_out) out += fmt::format("\nLeft out: {}.\n", text);
+  return out;
 }
 
 std::string claim_text(bool holds, bool refuted) {
@@ -208,7 +214,5 @@ std::string text_of(const eval::Interval& i) {
 std::string signed_text_of(const eval::Interval& i) {
   return fmt::format("{:+.1f} [{:+.1f}, {:+.1f}]", i.value, i.low, i.high);
 }
-
-std::string word_of(const eval::Interval& difference) { return eval::verdict(difference); }
 
 }  // namespace winnow::study

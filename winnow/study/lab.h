@@ -3,11 +3,13 @@
 // What studies share: runs on one model, made once and gone on with, and numbers read off them.
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
 
 #include "winnow/eval/comparison.h"
+#include "winnow/eval/config_name.h"
 #include "winnow/sweep/evaluation.h"
 #include "winnow/sweep/latency.h"
 
@@ -58,6 +60,9 @@ class Lab {
   record::Run run(const std::string& name, const Ask& ask,
                   const std::shared_ptr<const engine::Model>& model) const;
 
+  /// A run's configurations side by side, with the bootstrap of the options.
+  eval::Comparison compare(const record::Run& run, const std::string& baseline = "none") const;
+
   /// The methods that the model can run, each as it is to be written: one that reads a tower block which the
   /// file does not hold reads the block of the features instead. The others' names go to left_out, with the
   /// reason.
@@ -75,8 +80,10 @@ eval::Interval average_difference(const eval::Comparison& comparison, const std:
                                   const std::string& b);
 /// a - b on one benchmark, paired, in its unit.
 eval::Interval difference(const eval::BenchmarkResult& benchmark, const std::string& a, const std::string& b);
+/// Those of the names that were asked, in their order.
+std::vector<std::string> names_there(const eval::Comparison& comparison,
+                                     const std::vector<std::string>& names);
 /// Throws InvalidArgument when it is not there.
-const eval::ConfigurationResult& result_of(const eval::BenchmarkResult& benchmark, const std::string& config);
 const eval::BenchmarkResult& benchmark_of(const eval::Comparison& comparison, const std::string& name);
 /// The average of a configuration relative to the baseline, percent.
 eval::Interval average_of(const eval::Comparison& comparison, const std::string& config);
@@ -84,20 +91,19 @@ eval::Interval average_of(const eval::Comparison& comparison, const std::string&
 /// Visual tokens that a layer sees in the mean, over the benchmarks.
 double mean_tokens(const eval::Comparison& comparison, const std::string& config);
 
-/// "fastv @ 25%".
-std::string config(const std::string& method, const std::string& keep);
-/// The method and the budget of a configuration's name; no budget: empty.
-std::string method_of(const std::string& config);
-std::string keep_of(const std::string& config);
-
 /// Markdown: every configuration with its tokens, value and share of the baseline, and against that of a
 /// method at the same budget.
 std::string against_table(const eval::Comparison& comparison, const std::string& method);
 
-/// Configurations without a single answer, each with its first error: what a method cannot do at that budget.
-std::vector<std::string> unanswered(const record::Run& run);
-/// The run without them.
-record::Run answered(record::Run run);
+/// The run without the configurations that gave no single answer; these go to left_out, each with its first
+/// error: what a method cannot do at that budget.
+record::Run answered(record::Run run, std::vector<std::string>& left_out);
+
+/// The questions of a run's rows that `wants` is true for, numbered afresh, as a run of their own.
+record::Run part_of(const record::Run& run, const std::function<bool(const record::ResultRow&)>& wants);
+
+/// Paragraphs that say what was left out.
+std::string left_out_text(const std::vector<std::string>& left_out);
 
 /// "The claim holds here. ", "does not hold", or that the questions do not decide it.
 std::string claim_text(bool holds, bool refuted);
@@ -106,7 +112,5 @@ std::string claim_text(bool holds, bool refuted);
 std::string text_of(const eval::Interval& interval);
 /// "+1.2 [-0.3, 2.7]".
 std::string signed_text_of(const eval::Interval& interval);
-/// "higher", "lower" or "no difference shown".
-std::string word_of(const eval::Interval& difference);
 
 }  // namespace winnow::study

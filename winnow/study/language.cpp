@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <map>
+#include <set>
 #include <utility>
 
 #include "winnow/base/table.h"
@@ -13,6 +14,7 @@
 namespace winnow::study {
 namespace {
 
+const std::string kHaystack = "haystack";
 const std::string kKeep = "22.2%";  // the paper's 128 of 576
 
 /// Methods that read the question, and what each does without it.
@@ -23,25 +25,24 @@ const std::array<Pair, 2> kPairs = {{{"fastv", "fastv_vis"}, {"sparsevlm", "fast
 
 /// Benchmarks by how much the task depends on the text: needles among pictures and single words to be read,
 /// against questions about the whole picture.
-const std::vector<std::string> kNeedle = {"haystack", "textvqa"}, kCommon = {"pope", "gqa"};
+const std::vector<std::string> kNeedle = {kHaystack, "textvqa"}, kCommon = {"pope", "gqa"};
+
+eval::Interval guided_difference(const eval::BenchmarkResult& benchmark, const Pair& pair) {
+  return difference(benchmark, eval::config_name(pair.guided, kKeep), eval::config_name(pair.blind, kKeep));
+}
 
 /// Haystack by the number of pictures, which its category is; for each a comparison of its own.
-std::map<std::string, eval::Comparison> by_pictures(const record::Run& run,
-                                                    const eval::CompareOptions& options) {
-  std::map<std::string, record::Run> parts;
+std::map<std::string, eval::Comparison> by_pictures(const Lab& lab, const record::Run& run) {
+  std::set<std::string> categories;
   for (const record::ResultRow& row : run.rows) {
-    if (row.benchmark != "haystack") continue;
-    record::Run& part = parts[row.category];
-    part.header = run.header;
-    part.rows.push_back(row);
+    if (row.benchmark == kHaystack) categories.insert(row.category);
   }
   std::map<std::string, eval::Comparison> out;
-  for (auto& [category, part] : parts) {
-    std::map<int64_t, int64_t> number;  // questions are counted afresh
-    for (record::ResultRow& row : part.rows)
-      row.index = number.try_emplace(row.index, std::ssize(number)).first->second;
-    part.header.benchmarks = {{"haystack", "", std::ssize(number), ""}};
-    out.emplace(category, eval::compare({&part, 1}, options));
+  for (const std::string& category : categories) {
+    const auto wants = [&](const record::ResultRow& row) {
+      return row.benchmark == kHaystack && row.category == category;
+    };
+    out.emplace(category, lab.compare(part_of(run, wants)));
   }
   return out;
 }
@@ -56,7 +57,7 @@ std::string pictures_table(const std::map<std::string, eval::Comparison>& parts)
         fmt::format("{} picture{} ({})", category, category == "1" ? "" : "s", b.n_questions));
     for (const eval::ConfigurationResult& c : b.configurations) {
       if (rows[c.config].empty()) {
-        rows[c.config] = {method_of(c.config), keep_of(c.config)};
+        rows[c.config] = {eval::method_of(c.config), eval::budget_of(c.config)};
         order.push_back(c.config);
       }
       rows[c.config].push_back(text_of(c.value));
@@ -69,13 +70,9 @@ std::string pictures_table(const std::map<std::string, eval::Comparison>& parts)
 std::string pair_text(const eval::Comparison& comparison, const Pair& pair,
                       const std::vector<std::string>& names) {
   std::string out;
-  for (const std::string& name : names) {
-    bool there = false;
-    for (const eval::BenchmarkResult& b : comparison.benchmarks) there = there || b.name == name;
-    if (!there) continue;
-    const eval::Interval d =
-        difference(benchmark_of(comparison, name), config(pair.guided, kKeep), config(pair.blind, kKeep));
-    out += fmt::format("{}{} {} ({})", out.empty() ? "" : ", ", name, signed_text_of(d), word_of(d));
+  for (const std::string& name : names_there(comparison, names)) {
+    const eval::Interval d = guided_difference(benchmark_of(comparison, name), pair);
+    out += fmt::format("{}{} {} ({})", out.empty() ? "" : ", ", name, signed_text_of(d), eval::verdict(d));
   }
   return out;
 }
@@ -84,15 +81,10 @@ std::string pair_text(const eval::Comparison& comparison, const Pair& pair,
 /// too.
 std::string claim_of(const eval::Comparison& comparison) {
   const auto n_higher = [&](const std::vector<std::string>& names) {
-    int n = 0;
-    for (const eval::BenchmarkResult& b : comparison.benchmarks) {
-      const bool asked = std::find(names.begin(), names.end(), b.name) != names.end();
-      const Pair& pair = kPairs.front();
-      n += asked && word_of(difference(b, config(pair.guided, kKeep), config(pair.blind, kKeep))) == "higher"
-               ? 1
-               : 0;
-    }
-    return n;
+    const std::vector<std::string> there = names_there(comparison, names);
+    return std::count_if(there.begin(), there.end(), [&](const std::string& name) {
+      return eval::verdict(guided_difference(benchmark_of(comparison, name), kPairs.front())) == "higher";
+    });
   };
   return claim_text(n_higher(kNeedle) > 0 && n_higher(kCommon) == 0, n_higher(kCommon) > 0);
 }
@@ -104,9 +96,7 @@ Section language(const Lab& lab) {
   ask.benchmarks = kNeedle;
   ask.benchmarks.insert(ask.benchmarks.end(), kCommon.begin(), kCommon.end());
   const record::Run run = lab.run("language/run", ask);
-  eval::CompareOptions options;
-  options.bootstrap = lab.options().bootstrap;
-  const eval::Comparison comparison = eval::compare({&run, 1}, options);
+  const eval::Comparison comparison = lab.compare(run);
   Section section;
   section.answer = claim_of(comparison);
   for (const Pair& pair : kPairs) {
@@ -116,7 +106,7 @@ Section language(const Lab& lab) {
         pair.guided, pair.blind, pair_text(comparison, pair, kNeedle), pair_text(comparison, pair, kCommon));
   }
   section.body = fmt::format("Budget {}.\n\n{}\n", kKeep, against_table(comparison, "fastv"));
-  const auto parts = by_pictures(run, options);
+  const auto parts = by_pictures(lab, run);
   if (!parts.empty())
     section.body += fmt::format("Haystack by the number of pictures (questions in parentheses):\n\n{}\n",
                                 pictures_table(parts));

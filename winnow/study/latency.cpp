@@ -23,25 +23,72 @@ constexpr int32_t kRepetitions = 15;
 const std::string kFour = "then(fastv@2, fastv@3, fastv@4, fastv@5)";
 const std::string kFourKeeps = "50%,50%,50%,50%";
 
-/// A configuration, or nothing with the reason when the model cannot run it.
-std::optional<sweep::LatencyCase> case_of(const Lab& lab, const std::string& method, const std::string& keep,
-                                          const std::string& budget, std::vector<std::string>& left_out) {
+/// What is measured, and which two of it are set against each other.
+struct Plan {
+  struct Contrast {
+    std::string text;
+    std::size_t changed = 0, base = 0;  // of cases
+  };
+  std::vector<sweep::LatencyCase> cases;
+  std::size_t n_methods = 0;  ///< the first ones; behind them the same again with another attention
+  std::vector<Contrast> contrasts;
+  std::vector<std::string> left_out;
+};
+
+/// Adds a configuration and returns its visual tokens, mean over the layers; nothing, with the reason in
+/// left_out, when the model cannot run it.
+std::optional<double> add(const Lab& lab, const std::string& method, const std::string& keep,
+                          const std::string& budget, Plan& plan) {
   sweep::ConfigurationRequest request;
   request.methods = {method};
   request.keeps = {keep};
   request.budget = budget;
   try {
     sweep::Configuration c = sweep::configurations(request, lab.model()).front();
-    sweep::LatencyOptions once = lab.latency_options(kRepetitions);
-    once.n_repetitions = 1;
+    sweep::LatencyOptions once = lab.latency_options(1);
     once.n_warmup = 0;
-    const sweep::LatencyCase out{c.name, std::move(c.prune)};
-    sweep::measure(lab.shared_model(), sweep::default_picture(lab.model()), {&out, 1}, once);
-    return out;
+    const sweep::LatencyCase one{c.name, std::move(c.prune)};
+    const auto tried =
+        sweep::measure(lab.shared_model(), sweep::default_picture(lab.model()), {&one, 1}, once);
+    plan.cases.push_back(one);
+    return tried.front().n_visual_average;
   } catch (const Error& error) {
-    left_out.push_back(fmt::format("{} @ {} ({})", method, keep, error.what()));
+    plan.left_out.push_back(fmt::format("{} @ {} ({})", method, keep, error.what()));
     return std::nullopt;
   }
+}
+
+/// A configuration of the plan with fused and with materialised attention.
+void add_attention(const std::string& name, const char* text, Plan& plan) {
+  const auto found = std::find_if(plan.cases.begin(), plan.cases.end(),
+                                  [&](const sweep::LatencyCase& one) { return one.name == name; });
+  if (found == plan.cases.end()) return;
+  sweep::LatencyCase fused = *found, materialised = *found;
+  fused.flash = engine::FlashAttention::On;
+  fused.name += ", fused attention";
+  materialised.flash = engine::FlashAttention::Off;
+  materialised.name += ", materialised attention";
+  plan.cases.push_back(std::move(fused));
+  plan.cases.push_back(std::move(materialised));
+  plan.contrasts.push_back({text, plan.cases.size() - 1, plan.cases.size() - 2});
+}
+
+Plan plan_for(const Lab& lab) {
+  Plan plan;
+  add(lab, "none", "auto", "exact", plan);
+  for (const std::string& method : lab.runnable(kMethods, plan.left_out)) {
+    if (!add(lab, method, kKeep, "exact", plan)) add(lab, method, "25%", "exact", plan);
+  }
+  if (const auto mean = add(lab, kFour, kFourKeeps, "exact", plan)) {
+    const std::size_t four = plan.cases.size() - 1;
+    if (add(lab, "fastv", fmt::format("{}", static_cast<int64_t>(*mean)), "average", plan))
+      plan.contrasts.push_back(
+          {"Four steps against one with as many tokens in the mean", four, plan.cases.size() - 1});
+  }
+  plan.n_methods = plan.cases.size();
+  add_attention("none", "Materialised against fused attention, unpruned", plan);
+  add_attention(eval::config_name("fastv", kKeep), "Materialised against fused attention, with FastV", plan);
+  return plan;
 }
 
 double flops_of(const Latency& l) { return l.encode_flops + l.prefill_flops; }
@@ -89,67 +136,30 @@ std::string change_text(const Latency& a, const Latency& b) {
 }  // namespace
 
 Section latency(const Lab& lab) {
-  std::vector<std::string> left_out;
-  std::vector<sweep::LatencyCase> cases;
-  const auto add = [&](const std::string& method, const std::string& keep,
-                       const std::string& budget = "exact") {
-    auto one = case_of(lab, method, keep, budget, left_out);
-    if (one) cases.push_back(std::move(*one));
-    return one.has_value();
-  };
-  add("none", "auto");
-  std::vector<std::string> unrunnable;
-  for (const std::string& method : lab.runnable(kMethods, left_out)) {
-    if (!add(method, kKeep)) add(method, "25%");
-  }
+  const Plan plan = plan_for(lab);
   const sweep::LatencyOptions options = lab.latency_options(kRepetitions);
-  const engine::Image picture = sweep::default_picture(lab.model());
-  std::size_t i_four = 0, i_one = 0;
-  if (add(kFour, kFourKeeps)) {
-    i_four = cases.size() - 1;
-    sweep::LatencyOptions once = options;
-    once.n_repetitions = 1;
-    const double mean =
-        sweep::measure(lab.shared_model(), picture, {&cases.back(), 1}, once).front().n_visual_average;
-    if (add("fastv", fmt::format("{}", static_cast<int64_t>(mean)), "average")) i_one = cases.size() - 1;
-  }
-  const std::size_t i_plain = cases.size();
-  for (const char* method : {"none", "fastv"}) {
-    for (const auto& [flash, word] :
-         {std::pair{engine::FlashAttention::On, "fused"}, {engine::FlashAttention::Off, "materialised"}}) {
-      sweep::LatencyCase one =
-          *case_of(lab, method, method == std::string("none") ? "auto" : kKeep, "exact", left_out);
-      one.flash = flash;
-      one.name += fmt::format(", {} attention", word);
-      cases.push_back(std::move(one));
-    }
-  }
-  const std::vector<Latency> list = sweep::measure(lab.shared_model(), picture, cases, options);
+  const std::vector<Latency> list =
+      sweep::measure(lab.shared_model(), sweep::default_picture(lab.model()), plan.cases, options);
   const std::vector<std::string> wrong =
-      contradictions({list.begin(), list.begin() + static_cast<int64_t>(i_plain)});
+      contradictions({list.begin(), list.begin() + static_cast<int64_t>(plan.n_methods)});
   Section section;
   section.answer = claim_text(!wrong.empty(), wrong.empty());
-  section.answer +=
-      wrong.empty() ? "No configuration with fewer FLOPs is slower than one with more, beyond the spread. "
-                    : fmt::format("In {} pairs the one with fewer FLOPs is slower; for example, {}. ",
-                                  wrong.size(), wrong.front());
-  if (i_four > 0 && i_one > 0)
-    section.answer += fmt::format("Four steps against one with as many tokens in the mean: {}. ",
-                                  change_text(list[i_four], list[i_one]));
-  section.answer += fmt::format("Materialised against fused attention: unpruned {}, with FastV {}.",
-                                change_text(list[i_plain + 1], list[i_plain]),
-                                change_text(list[i_plain + 3], list[i_plain + 2]));
+  section.answer += wrong.empty()
+                        ? "No configuration with fewer FLOPs is slower than one with more, beyond the spread."
+                        : fmt::format("In {} pairs the one with fewer FLOPs is slower; for example, {}.",
+                                      wrong.size(), wrong.front());
+  for (const Plan::Contrast& contrast : plan.contrasts)
+    section.answer +=
+        fmt::format(" {}: {}.", contrast.text, change_text(list[contrast.changed], list[contrast.base]));
   const Latency& base = list.front();
   const double encode_ms = base.ms.image + base.ms.tower + base.ms.projector;
   section.body = fmt::format(
       "Everything in percent of the unpruned model, {} repetitions in turns, medians. Pictures, tower and "
-      "projector take {:.1f} of {:.1f} ms, so no "
-      "pruning behind them can be faster than {:.2f} x (Amdahl). Realised / ideal: the measured speed-up of "
-      "the first token over that of "
-      "the counted FLOPs.\n\n{}",
+      "projector take {:.1f} of {:.1f} ms, so no pruning behind them can be faster than {:.2f} x (Amdahl). "
+      "Realised / "
+      "ideal: the measured speed-up of the first token over that of the counted FLOPs.\n\n{}{}",
       options.n_repetitions, encode_ms, base.first_token_ms, base.first_token_ms / encode_ms,
-      cost_table(list));
-  for (const std::string& text : left_out) section.body += fmt::format("\nLeft out: {}.\n", text);
+      cost_table(list), left_out_text(plan.left_out));
   return section;
 }
 

@@ -102,20 +102,17 @@ record::Run grounded(const Lab& lab) {
 
 Section position(const Lab& lab) {
   const eval::BootstrapOptions& bootstrap = lab.options().bootstrap;
-  eval::CompareOptions options;
-  options.bootstrap = bootstrap;
   const record::Run kept = kept_tokens(lab), answers = accuracy(lab), grounding = grounded(lab);
   std::map<std::string, Histogram> histograms;
   for (const std::string& method : kMethods)
-    histograms[method] = histogram_of(kept, config(method, kKeep), bootstrap);
-  const eval::Comparison spread = eval::compare({&answers, 1}, options),
-                         boxes = eval::compare({&grounding, 1}, options);
+    histograms[method] = histogram_of(kept, eval::config_name(method, kKeep), bootstrap);
+  const eval::Comparison spread = lab.compare(answers), boxes = lab.compare(grounding);
 
   const eval::Interval last = histograms.at("fastv").share[kQuarters - 1];
   const bool end = last.low > 25.0, start = last.high < 25.0;
   Section section;
-  const std::string windows =
-      word_of(average_difference(spread, config("window_fastv", kHard), config("fastv", kHard)));
+  const std::string windows = eval::verdict(average_difference(
+      spread, eval::config_name("window_fastv", kHard), eval::config_name("fastv", kHard)));
   section.answer = claim_text(end && windows == "higher", start || windows == "lower");
   section.answer += fmt::format(
       "FastV keeps {} % of its tokens in the last quarter of the image, where an even spread has 25: a "
@@ -125,14 +122,15 @@ Section position(const Lab& lab) {
       : start ? "refuted (it avoids the end)"
               : "not shown");
   for (const std::string& keep : {kKeep, kHard}) {
-    const eval::Interval d = average_difference(spread, config("window_fastv", keep), config("fastv", keep));
+    const eval::Interval d =
+        average_difference(spread, eval::config_name("window_fastv", keep), eval::config_name("fastv", keep));
     section.answer += fmt::format("At {} windows change FastV's average by {} % of the unpruned score: {}. ",
-                                  keep, signed_text_of(d), word_of(d));
+                                  keep, signed_text_of(d), eval::verdict(d));
   }
-  const eval::Interval d =
-      average_difference(boxes, config("random", kGrounding), config("fastv", kGrounding));
+  const eval::Interval d = average_difference(boxes, eval::config_name("random", kGrounding),
+                                              eval::config_name("fastv", kGrounding));
   section.answer += fmt::format("On boxes at {} random choice is {} % of the unpruned score from FastV: {}.",
-                                kGrounding, signed_text_of(d), word_of(d));
+                                kGrounding, signed_text_of(d), eval::verdict(d));
   section.body = fmt::format(
       "Kept tokens by quarter of the image in raster order (rows from top to bottom), percent, POPE's "
       "pictures, {} kept:\n\n{}\n{}\n{}",

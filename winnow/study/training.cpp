@@ -60,23 +60,26 @@ void join(record::Run& all, record::Run run, const std::string& model, const std
   all.header.configurations = std::move(configurations);
 }
 
-record::Run all_runs(const Lab& lab, const std::vector<Loaded>& variants) {
+record::Run all_runs(const Lab& lab, const std::vector<Loaded>& variants,
+                     std::vector<std::string>& left_out) {
   std::vector<std::string> keeps, methods = {"none"};
   methods.insert(methods.end(), kAfterwards.begin(), kAfterwards.end());
   for (const Loaded& variant : variants) {
     if (std::find(keeps.begin(), keeps.end(), variant.keep) == keeps.end()) keeps.push_back(variant.keep);
   }
   record::Run all;
-  join(all, answered(lab.run("training/" + kPlain, asked(methods, keeps))), kPlain);
+  join(all, answered(lab.run("training/" + kPlain, asked(methods, keeps)), left_out), kPlain);
   for (const Loaded& v : variants) {
     const std::string folder = "training/" + v.name;
-    join(all, answered(lab.run(folder + "/unpruned", asked({"none"}, {"auto"}), v.model)), v.name);
+    join(all, answered(lab.run(folder + "/unpruned", asked({"none"}, {"auto"}), v.model), left_out), v.name);
     if (v.merges) {
-      join(all, answered(lab.run(folder + "/nominal", asked({"fastv"}, kNominal), v.model)), v.name);
-      join(all, answered(lab.run(folder + "/trr", asked({"fastv"}, kNominal, "trr"), v.model)), v.name,
-           " TRR");
+      join(all, answered(lab.run(folder + "/nominal", asked({"fastv"}, kNominal), v.model), left_out),
+           v.name);
+      join(all, answered(lab.run(folder + "/trr", asked({"fastv"}, kNominal, "trr"), v.model), left_out),
+           v.name, " TRR");
     } else {
-      join(all, answered(lab.run(folder + "/pruned", asked(kAfterwards, {v.keep}), v.model)), v.name);
+      join(all, answered(lab.run(folder + "/pruned", asked(kAfterwards, {v.keep}), v.model), left_out),
+           v.name);
     }
   }
   return all;
@@ -86,7 +89,7 @@ record::Run all_runs(const Lab& lab, const std::vector<Loaded>& variants) {
 std::string best_of(const eval::Comparison& comparison, const std::string& model, const std::string& keep) {
   const eval::Average* best = nullptr;
   for (const eval::Average& average : comparison.averages) {
-    if (!average.config.starts_with(model + ": ") || keep_of(average.config) != keep) continue;
+    if (!average.config.starts_with(model + ": ") || eval::budget_of(average.config) != keep) continue;
     if (best == nullptr || average.relative.value > best->relative.value) best = &average;
   }
   WINNOW_CHECK(best != nullptr, InvalidArgument, "study.training", "no configuration of {} at {}", model,
@@ -102,7 +105,7 @@ std::string result_table(const eval::Comparison& comparison) {
     std::vector<std::string> row = {average.config,
                                     fmt::format("{:.3g}", mean_tokens(comparison, average.config))};
     for (const eval::BenchmarkResult& b : comparison.benchmarks)
-      row.push_back(fmt::format("{:.1f}", result_of(b, average.config).value.value));
+      row.push_back(fmt::format("{:.1f}", eval::result_of(b, average.config).value.value));
     row.push_back(text_of(average_of(comparison, average.config)));
     table.rows.push_back(std::move(row));
   }
@@ -117,22 +120,20 @@ Section training(const Lab& lab) {
                "in its training "
                "(docs/model.md has the commands that make some)");
   const std::vector<Loaded> variants = load_variants(lab);
-  const record::Run all = all_runs(lab, variants);
-  eval::CompareOptions options;
-  options.baseline = kPlain + ": none";
-  options.bootstrap = lab.options().bootstrap;
-  const eval::Comparison comparison = eval::compare({&all, 1}, options);
+  std::vector<std::string> left_out;
+  const record::Run all = all_runs(lab, variants, left_out);
+  const eval::Comparison comparison = lab.compare(all, kPlain + ": none");
   Section section;
   int n_higher = 0, n_lower = 0;
   for (const Loaded& v : variants) {
     const std::string own = v.merges ? v.name + ": none" : best_of(comparison, v.name, v.keep);
     const std::string other = best_of(comparison, kPlain, v.keep);
     const eval::Interval d = average_difference(comparison, own, other);
-    n_higher += word_of(d) == "higher" ? 1 : 0;
-    n_lower += word_of(d) == "lower" ? 1 : 0;
+    n_higher += eval::verdict(d) == "higher" ? 1 : 0;
+    n_lower += eval::verdict(d) == "lower" ? 1 : 0;
     section.answer += fmt::format(
         "With {} tokens {} is {} % of the unpruned score from the best pruning afterwards ({}): {}. ", v.keep,
-        own, signed_text_of(d), other, word_of(d));
+        own, signed_text_of(d), other, eval::verdict(d));
     if (!v.merges) continue;
     const std::string nominal = fmt::format("{}: fastv @ {}", v.name, kNominal.back());
     section.answer += fmt::format(
@@ -148,6 +149,7 @@ Section training(const Lab& lab) {
   section.body = fmt::format(
       "The plain model has {} visual tokens; {}. Budgets of a variant count its own tokens.\n\n{}",
       lab.model().grid().size(), fmt::join(facts, "; "), result_table(comparison));
+  section.body += left_out_text(left_out);
   return section;
 }
 

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "winnow/base/error.h"
+#include "winnow/eval/config_name.h"
 #include "winnow/prune/cascade.h"
 #include "winnow/prune/syntax.h"
 
@@ -59,7 +60,7 @@ Configuration configuration(const ConfigurationRequest& request, const engine::M
   c.prune.steps = prune::parse_steps(method, keep, prune::parse_budget_mode(request.budget),
                                      takes_layer ? request.layer : -1, model.llama().n_layer, tacr(model));
   std::erase_if(c.prune.steps, [](const prune::Step& step) { return keeps_all(step.use); });
-  c.name = keep.empty() || c.prune.steps.empty() ? method : fmt::format("{} @ {}", method, keep);
+  c.name = eval::config_name(method, c.prune.steps.empty() ? "" : keep);
   if (!request.position.empty()) c.prune.position = prune::parse_position_policy(request.position);
   return c;
 }
