@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "tests/support/engine_models.h"
+#include "tests/support/expect_error.h"
 #include "winnow/base/error.h"
 #include "winnow/engine/flops.h"
 #include "winnow/prune/cascade.h"
@@ -233,15 +234,6 @@ TEST(SmallerPicture, CountedWork) {
   EXPECT_DOUBLE_EQ(flops("tome:r=3", ""), of(36, {{37, 34}, {34, 31}, {31, 28}}));
 }
 
-void expect_refused(const std::string& part, const std::function<void()>& call) {
-  try {
-    call();
-    FAIL() << "no error with " << part;
-  } catch (const Error& error) {
-    EXPECT_NE(std::string(error.what()).find(part), std::string::npos) << error.what();
-  }
-}
-
 TEST(SmallerPicture, WhatCannotBeIsSaid) {
   const auto model = testing::oracle_model();
   Session session(model, threads(1));
@@ -250,24 +242,24 @@ TEST(SmallerPicture, WhatCannotBeIsSaid) {
   };
   const EncodedImage plain = session.encode(a_picture(), ImageFit::Pad, {});
   const PruneOptions quarter = steps_of(*model, "resize", "25%");
-  expect_refused("encoded as 6 x 6 visual tokens, expected 3 x 3", [&] { prefill(plain, quarter); });
+  test::expect_refused("encoded as 6 x 6 visual tokens, expected 3 x 3", [&] { prefill(plain, quarter); });
   const EncodedImage small = session.encode(a_picture(), ImageFit::Pad, session.tower_request(quarter));
-  expect_refused("encoded as 3 x 3 visual tokens, expected 6 x 6", [&] { prefill(small, {}); });
-  expect_refused("encoded as 3 x 3 visual tokens, expected 4 x 4",
-                 [&] { prefill(small, steps_of(*model, "resize", "50%")); });
-  expect_refused("side, got 7, expected 1 to 6",
-                 [&] { session.tower_request(steps_of(*model, "resize:side=7", "")); });
-  expect_refused("expected 9 (or no count at all)",
-                 [&] { session.tower_request(steps_of(*model, "resize:side=3", "10")); });
+  test::expect_refused("encoded as 3 x 3 visual tokens, expected 6 x 6", [&] { prefill(small, {}); });
+  test::expect_refused("encoded as 3 x 3 visual tokens, expected 4 x 4",
+                       [&] { prefill(small, steps_of(*model, "resize", "50%")); });
+  test::expect_refused("side, got 7, expected 1 to 6",
+                       [&] { session.tower_request(steps_of(*model, "resize:side=7", "")); });
+  test::expect_refused("expected 9 (or no count at all)",
+                       [&] { session.tower_request(steps_of(*model, "resize:side=3", "10")); });
   PruneOptions behind = steps_of(*model, "fastervlm", "9");
   behind.steps.push_back(quarter.steps[0]);
-  expect_refused("resize acts on the picture, got another step in front",
-                 [&] { session.tower_request(behind); });
+  test::expect_refused("resize acts on the picture, got another step in front",
+                       [&] { session.tower_request(behind); });
   for (const prune::Grid grid : {prune::Grid{3, 2}, prune::Grid{0, 0}, prune::Grid{7, 7}}) {
     TowerRequest request;
     request.grid = grid;
-    expect_refused("expected a square of at most 6 x 6",
-                   [&] { session.encode(a_picture(), ImageFit::Pad, request); });
+    test::expect_refused("expected a square of at most 6 x 6",
+                         [&] { session.encode(a_picture(), ImageFit::Pad, request); });
   }
 }
 

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "tests/support/engine_models.h"
+#include "tests/support/expect_error.h"
 #include "winnow/base/error.h"
 #include "winnow/prune/cascade.h"
 
@@ -386,15 +387,6 @@ TEST(MergedTokens, ImagesShareTheBudget) {
   EXPECT_EQ(session.tower_request(options, 2, 1).merge->n_keep, 12);
 }
 
-void expect_refused(const std::string& part, const std::function<void()>& call) {
-  try {
-    call();
-    FAIL() << "no error with " << part;
-  } catch (const Error& error) {
-    EXPECT_NE(std::string(error.what()).find(part), std::string::npos) << error.what();
-  }
-}
-
 TEST(MergedTokens, WhatCannotBeIsSaid) {
   const auto model = testing::oracle_model();
   Session session(model, threads(1));
@@ -402,20 +394,21 @@ TEST(MergedTokens, WhatCannotBeIsSaid) {
   const auto request = [&](const std::string& text, const std::string& keep) {
     return session.tower_request(steps_of(*model, text, keep));
   };
-  expect_refused("cls_attention is wanted of tower block 2, but tome merges rows up to block 2",
-                 [&] { session.encode(picture, ImageFit::Crop, request("then(tome, fastervlm)", "18,9")); });
-  expect_refused("expected at least 5",
-                 [&] { session.encode(picture, ImageFit::Crop, request("tome", "3")); });
-  expect_refused("expected no budget",
-                 [&] { session.encode(picture, ImageFit::Crop, request("window_merge", "9")); });
-  expect_refused("block, got 9",
-                 [&] { session.encode(picture, ImageFit::Crop, request("window_merge:block=9", "")); });
-  expect_refused("expected ascending layers", [&] { request("then(window_merge, tome)", ",9"); });
+  test::expect_refused("cls_attention is wanted of tower block 2, but tome merges rows up to block 2", [&] {
+    session.encode(picture, ImageFit::Crop, request("then(tome, fastervlm)", "18,9"));
+  });
+  test::expect_refused("expected at least 5",
+                       [&] { session.encode(picture, ImageFit::Crop, request("tome", "3")); });
+  test::expect_refused("expected no budget",
+                       [&] { session.encode(picture, ImageFit::Crop, request("window_merge", "9")); });
+  test::expect_refused("block, got 9",
+                       [&] { session.encode(picture, ImageFit::Crop, request("window_merge:block=9", "")); });
+  test::expect_refused("expected ascending layers", [&] { request("then(window_merge, tome)", ",9"); });
   PruneOptions two = steps_of(*model, "tome", "9");
   two.steps.push_back(two.steps[0]);
-  expect_refused("expected one at most", [&] { session.tower_request(two); });
+  test::expect_refused("expected one at most", [&] { session.tower_request(two); });
   const EncodedImage plain = session.encode(picture, ImageFit::Crop, {});
-  expect_refused("encoded with nothing in the tower", [&] {
+  test::expect_refused("encoded with nothing in the tower", [&] {
     session.prefill(testing::oracle_prompt(), {&plain}, steps_of(*model, "tome", "9"), 0);
   });
   SynthShape shape = synth_shape("tiny");
@@ -424,7 +417,7 @@ TEST(MergedTokens, WhatCannotBeIsSaid) {
   shape.merge = 2;
   const auto merged = testing::load_model(testing::synth_files(shape));
   Session of_merged(merged, threads(1));
-  expect_refused("projector", [&] {
+  test::expect_refused("projector", [&] {
     of_merged.encode(picture, ImageFit::Crop, of_merged.tower_request(steps_of(*merged, "tome", "9")));
   });
 }

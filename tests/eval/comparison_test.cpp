@@ -3,6 +3,7 @@
 
 #include "winnow/eval/comparison.h"
 
+#include "tests/support/answered_run.h"
 #include "tests/support/expect_error.h"
 #include "winnow/eval/equal_time.h"
 
@@ -10,37 +11,12 @@ namespace winnow::eval {
 namespace {
 
 using test::expect_error;
+using test::times;
 
-/// A run of one benchmark: for each configuration a text of the questions' scores, '1' or '0'.
-record::Run run_of(const std::string& benchmark,
-                   const std::vector<std::pair<std::string, std::string>>& answers) {
+record::Run run_of(const std::string& benchmark, const test::Answers& answers) {
   record::Run run;
-  run.header.convention = "llava";
-  run.header.benchmarks = {{benchmark, "", std::ssize(answers[0].second), "x"}};
-  for (const auto& [config, scores] : answers) {
-    run.header.configurations.push_back({config, config, ""});
-    for (std::size_t i = 0; i < scores.size(); ++i) {
-      record::ResultRow row;
-      row.benchmark = benchmark;
-      row.index = static_cast<int64_t>(i);
-      row.question_id = row.group = fmt::format("{}", i);
-      row.config = config;
-      row.category = "c";
-      row.answer = "yes";
-      row.score = scores[i] == '1' ? 1.0 : 0.0;
-      row.n_visual_before = 16;
-      row.n_visual_after = config == "none" ? 16 : 4;
-      row.stage_ms.prefill = config == "none" ? 9.0 : 3.0;
-      run.rows.push_back(row);
-    }
-  }
+  test::add_answers(run, benchmark, answers);
   return run;
-}
-
-std::string times(const std::string& text, int n) {
-  std::string out;
-  for (int i = 0; i < n; ++i) out += text;
-  return out;
 }
 
 const ConfigurationResult& result(const BenchmarkResult& benchmark, const std::string& config) {

@@ -11,17 +11,10 @@
 #include <vector>
 
 #include "tests/record/run_fixture.h"
+#include "tests/support/answered_run.h"
 #include "winnow/record/run_folder.h"
 
 namespace winnow::test {
-
-using Answers = std::vector<std::pair<std::string, std::string>>;  // configuration, its questions
-
-inline std::string times(const std::string& text, int n) {
-  std::string out;
-  for (int i = 0; i < n; ++i) out += text;
-  return out;
-}
 
 /// 16 tokens a picture; "NAME @ 25%" keeps 4, "NAME @ 50%" 8.
 inline int32_t tokens_of(const std::string& config) {

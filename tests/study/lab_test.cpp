@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include "tests/support/answered_run.h"
 #include "tests/support/expect_error.h"
 #include "winnow/study/curve.h"
 #include "winnow/study/study.h"
@@ -11,46 +12,19 @@
 namespace winnow::study {
 namespace {
 
+using test::add_answers;
 using test::expect_error;
-
-/// Scores of one benchmark: for each configuration a text of '1', '0' and 'x' (failed).
-using Answers = std::vector<std::pair<std::string, std::string>>;
-
-void add(record::Run& run, const std::string& benchmark, const Answers& answers) {
-  run.header.convention = "llava";
-  run.header.benchmarks.push_back({benchmark, "", std::ssize(answers[0].second), "x"});
-  run.header.configurations.clear();
-  for (const auto& [config, scores] : answers) {
-    run.header.configurations.push_back({config, config, ""});
-    for (std::size_t i = 0; i < scores.size(); ++i) {
-      record::ResultRow row;
-      row.benchmark = benchmark;
-      row.index = static_cast<int64_t>(i);
-      row.question_id = row.group = fmt::format("{}", i);
-      row.config = config;
-      row.answer = "yes";
-      row.score = scores[i] == '1' ? 1.0 : 0.0;
-      row.n_visual_average = config == "none" ? 16.0 : 4.0;
-      if (scores[i] == 'x') row.error = "no such signal";
-      run.rows.push_back(row);
-    }
-  }
-}
-
-std::string times(const std::string& text, int n) {
-  std::string out;
-  for (int i = 0; i < n; ++i) out += text;
-  return out;
-}
+using test::times;
 
 /// gqa: none 80, a 60, b 40 of 100; textvqa: none 50, a 25, b 50 of 50.
 eval::Comparison two_benchmarks() {
   record::Run run;
-  add(run, "gqa",
-      {{"none", times("1", 80) + times("0", 20)},
-       {"a @ 25%", times("1", 60) + times("0", 40)},
-       {"b @ 25%", times("1", 40) + times("0", 60)}});
-  add(run, "textvqa", {{"none", times("1", 50)}, {"a @ 25%", times("10", 25)}, {"b @ 25%", times("1", 50)}});
+  add_answers(run, "gqa",
+              {{"none", times("1", 80) + times("0", 20)},
+               {"a @ 25%", times("1", 60) + times("0", 40)},
+               {"b @ 25%", times("1", 40) + times("0", 60)}});
+  add_answers(run, "textvqa",
+              {{"none", times("1", 50)}, {"a @ 25%", times("10", 25)}, {"b @ 25%", times("1", 50)}});
   return eval::compare({&run, 1}, {});
 }
 
@@ -90,7 +64,7 @@ TEST(Lab, NamesOfConfigurations) {
 
 TEST(Lab, WhatNeverAnsweredIsLeftOutWithItsReason) {
   record::Run run;
-  add(run, "gqa", {{"none", "111"}, {"a @ 1", "xxx"}, {"b @ 1", "1x1"}});
+  add_answers(run, "gqa", {{"none", "111"}, {"a @ 1", "xxx"}, {"b @ 1", "1x1"}});
   std::vector<std::string> left_out;
   const record::Run rest = answered(run, left_out);
   EXPECT_EQ(left_out, std::vector<std::string>{"a @ 1 (no such signal)"});
@@ -101,8 +75,8 @@ TEST(Lab, WhatNeverAnsweredIsLeftOutWithItsReason) {
 
 TEST(Lab, APartOfARunIsARunOfItsOwn) {
   record::Run run;
-  add(run, "gqa", {{"none", "1101"}, {"a @ 1", "0111"}});
-  add(run, "textvqa", {{"none", "11"}, {"a @ 1", "10"}});
+  add_answers(run, "gqa", {{"none", "1101"}, {"a @ 1", "0111"}});
+  add_answers(run, "textvqa", {{"none", "11"}, {"a @ 1", "10"}});
   const record::Run part = part_of(run, [](const record::ResultRow& row) { return row.index >= 2; });
   ASSERT_EQ(part.header.benchmarks.size(), 1U);  // textvqa has no such question
   EXPECT_EQ(part.header.benchmarks[0].n_questions, 2);

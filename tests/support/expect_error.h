@@ -21,4 +21,15 @@ void expect_error(ErrorCode code, const std::string& text, Call call) {
   }
 }
 
+/// The same for an Error of any code.
+template <class Call>
+void expect_refused(const std::string& text, Call call) {
+  try {
+    call();
+    FAIL() << "no error with " << text;
+  } catch (const Error& error) {
+    EXPECT_NE(std::string(error.what()).find(text), std::string::npos) << error.what();
+  }
+}
+
 }  // namespace winnow::test

@@ -55,9 +55,9 @@ TEST(Latency, CountsAndMediansOfEachCase) {
   EXPECT_LT(random.kv_bytes, fastv.kv_bytes);
   EXPECT_LT(fastv.kv_bytes, none.kv_bytes);
   for (const Latency& l : list) {
-    EXPECT_GT(l.first_token_low, 0.0);
-    EXPECT_LE(l.first_token_low, l.first_token_ms);
-    EXPECT_LE(l.first_token_ms, l.first_token_high);
+    EXPECT_GT(l.first_token_ms.low, 0.0);
+    EXPECT_LE(l.first_token_ms.low, l.first_token_ms.median);
+    EXPECT_LE(l.first_token_ms.median, l.first_token_ms.high);
     EXPECT_GT(l.ms.prefill, 0.0);
     EXPECT_GT(l.ms.decode, 0.0);
   }

@@ -8,16 +8,19 @@
 #include <cstdlib>
 #include <cstring>
 #include <filesystem>
+#include <thread>
 
 #include "winnow/base/error.h"
 #include "winnow/base/log.h"
 #include "winnow/base/process.h"
 #include "winnow/prune/cascade.h"
-#include "winnow/sweep/configuration.h"
+#include "winnow/sweep/evaluation.h"
 
 namespace winnow::cli {
 namespace fs = std::filesystem;
 namespace {
+
+constexpr unsigned kMaxThreads = 64;  // as engine::SessionOptions
 
 /// The one file of the folder whose name holds `part`.
 std::string file_with(const std::string& folder, std::string_view part) {
@@ -58,6 +61,24 @@ void check_writable(const std::string& path) {
     why = errno;
   }
   WINNOW_CHECK(why == 0, Io, "cli.output", "{}: cannot be written: {}", path, std::strerror(why));
+}
+
+void make_out_folder(const std::string& folder) {
+  std::error_code error;
+  fs::create_directories(folder, error);
+  WINNOW_CHECK(!error, Io, "cli.output", "--out, {}: cannot be made: {}", folder, error.message());
+}
+
+void check_data(const std::string& data) {
+  std::error_code ignored;
+  WINNOW_CHECK(data == sweep::kScenes || fs::exists(data, ignored), NotFound, "cli.data",
+               "--data, got '{}', expected a folder or the word scenes", data);
+}
+
+int32_t default_threads(int32_t on_host) {
+  const auto n_host = static_cast<int32_t>(std::clamp(std::thread::hardware_concurrency(), 1U, kMaxThreads));
+  const int32_t n_mine = processors_of_process();
+  return n_mine > 0 && n_mine < n_host ? n_mine : std::max(n_host / on_host, 1);
 }
 
 std::string builtin_model_folder() {

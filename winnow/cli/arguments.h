@@ -62,6 +62,13 @@ CLI::Validator not_negative();
 
 /// For files that are written at the end of minutes of work. An empty path is fine. Throws Io.
 void check_writable(const std::string& path);
+/// Makes the folder of --out, before anything long begins. Throws Io.
+void make_out_folder(const std::string& folder);
+/// --data: a folder or the word scenes. Throws NotFound.
+void check_data(const std::string& data);
+/// All processors that this process may use, at most as many as sessions take; `on_host` alike processes of
+/// one machine share them unless each has its own.
+int32_t default_threads(int32_t on_host = 1);
 
 /// Folder of the built-in model. Throws NotFound and says where it looked.
 std::string builtin_model_folder();

@@ -13,9 +13,9 @@
 #include "winnow/base/error.h"
 #include "winnow/base/process.h"
 #include "winnow/base/progress.h"
+#include "winnow/base/quantile.h"
 #include "winnow/cli/arguments.h"
 #include "winnow/cli/bench_load.h"
-#include "winnow/cli/bench_stats.h"
 #include "winnow/cli/command.h"
 #include "winnow/cli/peer.h"
 #include "winnow/cli/schedule.h"
@@ -145,32 +145,19 @@ class Bench {
 };
 
 Times Bench::run_own(Configuration& c) {
-  session_.clear();
-  engine::Stopwatch watch;
+  const engine::Stopwatch watch;
   const engine::Image picture = engine::load_image(image_path_, {.max_pixels = args_.images.max_pixels});
-  Times t;
-  t.image = watch.lap();
-  const auto fit = engine::parse_image_fit(args_.images.fit);
-  const engine::EncodedImage image = session_.encode(picture, fit, session_.tower_request(c.prune));
-  t.image += image.preprocess_ms;
-  t.tower = image.tower_ms;
-  t.projector = image.projector_ms;
-  c.last = session_.prefill(prompt_, {&image}, c.prune, args_.n_decode);
-  t.select = c.last.select_ms;
-  t.gather = c.last.gather_ms;
-  t.prefill = c.last.prefill_ms;
-  c.kv_allocated = session_.cache().bytes_allocated();
-  std::vector<float> logits = c.last.logits;
-  engine::Sampler greedy({});
-  watch.lap();
-  for (int32_t i = 0; i < args_.n_decode; ++i) logits = session_.decode(greedy.pick(logits));
-  t.decode = watch.lap();
+  const double read_ms = watch.ms();
+  sweep::TimedAnswer answer = sweep::time_answer(session_, picture, engine::parse_image_fit(args_.images.fit),
+                                                 prompt_, c.prune, args_.n_decode);
+  c.last = std::move(answer.prefill);
+  c.kv_allocated = answer.kv_bytes_allocated;
   c.n_tokens = c.last.n_text + c.last.n_visual_before;
-  c.prefill_flops = sweep::count_flops(model_->llama(), c.last);
-  c.encode_flops = engine::tower_flops(model_->clip(), image.tower_rows) +
-                   engine::projector_flops(model_->mlp(), image.n_token());
+  c.prefill_flops = answer.prefill_flops;
+  c.encode_flops = answer.encode_flops;
   own_peak_bytes_ = peak_rss_bytes();
-  return t;
+  answer.ms.image += read_ms;
+  return answer.ms;
 }
 
 Times Bench::run_peer(Configuration& c) {

@@ -10,8 +10,8 @@
 #include "winnow/cli/comparison_text.h"
 #include "winnow/eval/comparison.h"
 #include "winnow/eval/equal_time.h"
-#include "winnow/record/jsonl.h"
 #include "winnow/record/run_folder.h"
+#include "winnow/report/bench_file.h"
 
 namespace winnow::cli {
 namespace {
@@ -39,13 +39,9 @@ std::vector<record::Run> read_runs(const std::vector<std::string>& folders) {
 
 /// Medians to the first token from the file that winnow bench --json wrote.
 std::vector<eval::Timing> measured(const std::string& path) {
-  const record::Json json = record::read_json(path);
-  const record::JsonRow bench(json, path);
   std::vector<eval::Timing> out;
-  for (std::size_t i = 0; i < bench.at("configurations").size(); ++i) {
-    const record::JsonRow row = bench.row("configurations", i);
-    out.push_back({row.text("name"), row.row("ttft_ms").number("median")});
-  }
+  for (const report::BenchConfiguration& c : report::read_bench(path).configurations)
+    out.push_back({c.name, c.first_token_ms.median});
   return out;
 }
 

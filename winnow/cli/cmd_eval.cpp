@@ -6,10 +6,8 @@
 #include <charconv>
 #include <cstdio>
 #include <filesystem>
-#include <thread>
 
 #include "winnow/base/error.h"
-#include "winnow/base/process.h"
 #include "winnow/base/progress.h"
 #include "winnow/cli/arguments.h"
 #include "winnow/cli/command.h"
@@ -25,7 +23,6 @@ namespace fs = std::filesystem;
 namespace {
 
 constexpr const char* kWhere = "cli.eval";
-constexpr unsigned kMaxThreads = 64;  // as engine::SessionOptions
 
 struct EvalArguments {
   ModelArguments model;
@@ -62,18 +59,11 @@ std::string shard_folder(const std::string& out, int32_t number, int32_t count) 
   return (fs::path(out) / "shards" / fmt::format("{}-of-{}", number, count)).string();
 }
 
-/// All processors that this process may use, shared with the others of its machine unless each has its own.
-int32_t default_threads(const Ranks& ranks) {
-  const auto n_host = static_cast<int32_t>(std::clamp(std::thread::hardware_concurrency(), 1U, kMaxThreads));
-  const int32_t n_mine = processors_of_process();
-  return n_mine > 0 && n_mine < n_host ? n_mine : std::max(n_host / ranks.on_host(), 1);
-}
-
 sweep::SweepOptions sweep_options(const EvalArguments& args, const Ranks& ranks) {
   sweep::SweepOptions options = args.what.options;
   options.convention = eval::parse_convention(args.convention);
   options.session = args.model.session_options();
-  if (options.session.n_threads == 0) options.session.n_threads = default_threads(ranks);
+  if (options.session.n_threads == 0) options.session.n_threads = default_threads(ranks.on_host());
   options.fit = engine::parse_image_fit(args.fit);
   options.shard = shard_of(args, ranks);
   return options;
@@ -87,18 +77,8 @@ sweep::Evaluation evaluation_of(const EvalArguments& args, const Ranks& ranks) {
   sweep::check(e.request);
   sweep::chosen_benchmarks(e);
   e.options = sweep_options(args, ranks);
-  std::error_code ignored;
-  WINNOW_CHECK(e.data == sweep::kScenes || fs::exists(e.data, ignored), NotFound, kWhere,
-               "--data, got '{}', expected a folder or the word scenes", e.data);
+  check_data(e.data);
   return e;
-}
-
-/// Now rather than after the model was loaded.
-void make_folder(const std::string& folder) {
-  std::error_code error;
-  fs::create_directories(folder, error);
-  WINNOW_CHECK(!error, Io, kWhere, "--out, {}: cannot be made: {}", folder, error.message());
-  check_writable((fs::path(folder) / "run.json").string());
 }
 
 void print_result(const EvalArguments& args) {
@@ -125,7 +105,8 @@ void merge_ranks(const EvalArguments& args, const Ranks& ranks) {
 void evaluate_with(const EvalArguments& args, const Ranks& ranks) {
   const sweep::Evaluation evaluation = evaluation_of(args, ranks);
   const engine::ModelOptions files = args.model.model_options();
-  make_folder(args.out);
+  make_out_folder(args.out);
+  check_writable((fs::path(args.out) / "run.json").string());
   if (ranks.rank() > 0) ranks.wait_for_all();  // the first process writes procedural questions
   const std::vector<sweep::Questions> questions = sweep::load_questions(evaluation);
   if (ranks.rank() == 0) ranks.wait_for_all();

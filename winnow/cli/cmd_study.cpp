@@ -2,15 +2,12 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
 #include <cstdio>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
-#include <thread>
 
 #include "winnow/base/error.h"
-#include "winnow/base/process.h"
 #include "winnow/cli/arguments.h"
 #include "winnow/cli/command.h"
 #include "winnow/cli/commit.h"
@@ -42,14 +39,11 @@ study::LabOptions lab_options(const StudyArguments& args) {
   study::LabOptions lab = args.lab;
   sweep::Evaluation& e = lab.evaluation;
   for (const std::string& name : e.benchmarks) eval::find_benchmark(name);
-  std::error_code ignored;
-  WINNOW_CHECK(e.data == sweep::kScenes || fs::exists(e.data, ignored), NotFound, kWhere,
-               "--data, got '{}', expected a folder or the word scenes", e.data);
+  check_data(e.data);
   e.scenes_folder = (fs::path(args.out) / sweep::kScenes).string();
   e.options.convention = eval::parse_convention(args.convention);
   e.options.session = args.model.session_options();
-  if (e.options.session.n_threads == 0)
-    e.options.session.n_threads = std::clamp(processors_of_process(), 1, 64);
+  if (e.options.session.n_threads == 0) e.options.session.n_threads = default_threads();
   e.options.n_jobs = e.options.session.n_threads;  // many short answers: one thread for each
   lab.folder = args.out;
   for (const std::string& text : args.variants) lab.variants.push_back(parse_variant(text));
@@ -85,9 +79,7 @@ int run_study(const StudyArguments& args) {
   const study::Study& study = study::find_study(args.name);
   study::LabOptions options = lab_options(args);
   const engine::ModelOptions files = args.model.model_options();
-  std::error_code error;
-  fs::create_directories(args.out, error);
-  WINNOW_CHECK(!error, Io, kWhere, "--out, {}: cannot be made: {}", args.out, error.message());
+  make_out_folder(args.out);
   check_writable((fs::path(args.out) / (study.name + ".md")).string());
   check_writable(args.page);
   const auto model = engine::Model::load(files);

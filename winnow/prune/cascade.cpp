@@ -39,27 +39,6 @@ PlacedUse parse_placed(std::string_view text) {
   return placed;
 }
 
-/// True for "importance=cls@2": it continues the parameters of the method before the comma.
-bool is_parameter(std::string_view part) {
-  const std::size_t first = part.find_first_of("=:(@");
-  return first != std::string_view::npos && part[first] == '=';
-}
-
-/// The steps between the parentheses of then(). Commas separate parameters too; a step never begins with
-/// NAME=.
-std::vector<std::string_view> split_steps(std::string_view arguments) {
-  std::vector<std::string_view> steps;
-  for (const std::string_view part : split_outside(arguments, ',')) {
-    if (steps.empty() || !is_parameter(part)) {
-      steps.push_back(part);
-    } else {
-      const char* begin = steps.back().data();
-      steps.back() = {begin, static_cast<std::size_t>(part.data() + part.size() - begin)};
-    }
-  }
-  return steps;
-}
-
 Step placed_step(PlacedUse placed, const Budget& budget, int32_t n_layer) {
   const MethodUse& use = placed.use;
   WINNOW_CHECK(placed.layer != kAfterTower || use.method->stage(use.params) != Stage::BeforeLayer,
@@ -97,7 +76,7 @@ std::vector<PlacedUse> parse_cascade(std::string_view text) {
   const auto call = at_parts.size() == 1 ? parse_call(text) : std::nullopt;
   if (!call || call->name != "then") return {parse_placed(text)};
   std::vector<PlacedUse> cascade;
-  for (const std::string_view step : split_steps(call->arguments)) cascade.push_back(parse_placed(step));
+  for (const std::string_view step : split_uses(call->arguments)) cascade.push_back(parse_placed(step));
   return cascade;
 }
 

@@ -45,6 +45,21 @@ std::vector<std::string_view> split_outside(std::string_view text, char separato
   return parts;
 }
 
+std::vector<std::string_view> split_uses(std::string_view text) {
+  std::vector<std::string_view> uses;
+  for (const std::string_view part : split_outside(text, ',')) {
+    const std::size_t first = part.find_first_of("=:(@");
+    const bool is_parameter = first != std::string_view::npos && part[first] == '=';
+    if (uses.empty() || !is_parameter) {
+      uses.push_back(part);
+    } else {
+      const char* begin = uses.back().data();
+      uses.back() = {begin, static_cast<std::size_t>(part.data() + part.size() - begin)};
+    }
+  }
+  return uses;
+}
+
 std::optional<Call> parse_call(std::string_view text) {
   text = trimmed(text);
   const std::size_t open = text.find_first_of("(:=,@");

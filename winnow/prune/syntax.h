@@ -19,6 +19,10 @@ std::string_view trimmed(std::string_view text);
 /// Throws InvalidArgument for parentheses that do not match.
 std::vector<std::string_view> split_outside(std::string_view text, char separator);
 
+/// The STEPs or METHODs between commas: a part that begins with NAME= continues the parameters of the one
+/// before. Each is a part of text, with the blanks inside it. Throws as split_outside() does.
+std::vector<std::string_view> split_uses(std::string_view text);
+
 /// NAME(ARGUMENTS), both trimmed.
 struct Call {
   std::string_view name;

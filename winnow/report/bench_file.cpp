@@ -25,7 +25,7 @@ std::size_t list_size(const JsonRow& row, const char* key) {
   return list.size();
 }
 
-Spread spread_of(const JsonRow& row) { return {amount(row, "median"), amount(row, "q1"), amount(row, "q3")}; }
+Spread spread_in(const JsonRow& row) { return {amount(row, "median"), amount(row, "q1"), amount(row, "q3")}; }
 
 OwnCosts own_costs(const JsonRow& row) {
   OwnCosts out;
@@ -67,7 +67,7 @@ BenchConfiguration configuration_of(const JsonRow& row) {
   const JsonRow stages = row.row("stage_ms");
   for (const char* stage : {"image", "tower", "projector", "select", "gather", "prefill", "decode"})
     out.stage_ms[stage] = amount(stages.row(stage), "median");
-  out.first_token_ms = spread_of(row.row("ttft_ms"));
+  out.first_token_ms = spread_in(row.row("ttft_ms"));
   out.first_token_speedup = amount(row, "ttft_speedup");
   out.decode_tokens_per_s = amount(row, "decode_tokens_per_s");
   if (row.has("prefill_flops")) out.own = own_costs(row);  // not of the peer

@@ -8,12 +8,9 @@
 #include <string>
 #include <vector>
 
-namespace winnow::report {
+#include "winnow/base/quantile.h"
 
-/// Of repeated measurements.
-struct Spread {
-  double median = 0.0, q1 = 0.0, q3 = 0.0;
-};
+namespace winnow::report {
 
 /// What is counted only where Winnow itself ran.
 struct OwnCosts {

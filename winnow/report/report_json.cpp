@@ -162,16 +162,17 @@ Json bench_json(const Report& report) {
   const BenchFile& bench = *report.bench;
   Json rows = Json::array();
   for (const BenchConfiguration& c : bench.configurations) {
-    rows.push_back(
-        {{"config", c.name},
-         {"prompt_tokens", c.prompt_tokens},
-         {"stage_ms", c.stage_ms},
-         {"first_ms",
-          {{"value", c.first_token_ms.median}, {"low", c.first_token_ms.q1}, {"high", c.first_token_ms.q3}}},
-         {"speedup", c.first_token_speedup},
-         {"decode_per_s", c.decode_tokens_per_s},
-         {"own", c.own ? own_json(*c.own) : Json(nullptr)},
-         {"load", load_json(c.load)}});
+    rows.push_back({{"config", c.name},
+                    {"prompt_tokens", c.prompt_tokens},
+                    {"stage_ms", c.stage_ms},
+                    {"first_ms",
+                     {{"value", c.first_token_ms.median},
+                      {"low", c.first_token_ms.low},
+                      {"high", c.first_token_ms.high}}},
+                    {"speedup", c.first_token_speedup},
+                    {"decode_per_s", c.decode_tokens_per_s},
+                    {"own", c.own ? own_json(*c.own) : Json(nullptr)},
+                    {"load", load_json(c.load)}});
   }
   return {{"file", report.bench_name},         {"winnow", bench.winnow},
           {"model", last_part(bench.model)},   {"backend", bench.backend},

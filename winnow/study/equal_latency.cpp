@@ -35,7 +35,7 @@ std::map<std::string, double> times_of(const Lab& lab, const record::Run& run) {
   std::map<std::string, double> out;
   for (const sweep::Latency& l :
        sweep::measure(lab.shared_model(), sweep::default_picture(lab.model()), cases, options))
-    out[l.name] = l.first_token_ms;
+    out[l.name] = l.first_token_ms.median;
   return out;
 }
 

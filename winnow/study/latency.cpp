@@ -101,14 +101,17 @@ std::string cost_table(const std::vector<Latency>& list) {
               {}};
   for (const Latency& l : list) {
     const auto percent = [](double value, double of) { return fmt::format("{:.1f}", 100.0 * value / of); };
-    const double ideal = flops_of(base) / flops_of(l), realised = base.first_token_ms / l.first_token_ms;
-    table.rows.push_back(
-        {l.name, fmt::format("{}", l.n_visual_after), percent(l.n_visual_average, base.n_visual_average),
-         percent(flops_of(l), flops_of(base)), percent(l.prefill_flops, base.prefill_flops),
-         percent(static_cast<double>(l.kv_bytes), static_cast<double>(base.kv_bytes)),
-         fmt::format("{:.2f}", l.ms.select), fmt::format("{:.1f}", l.ms.prefill),
-         fmt::format("{:.1f} [{:.1f} {:.1f}]", l.first_token_ms, l.first_token_low, l.first_token_high),
-         percent(l.first_token_ms, base.first_token_ms), fmt::format("{:.2f}", realised / ideal)});
+    const double ideal = flops_of(base) / flops_of(l),
+                 realised = base.first_token_ms.median / l.first_token_ms.median;
+    table.rows.push_back({l.name, fmt::format("{}", l.n_visual_after),
+                          percent(l.n_visual_average, base.n_visual_average),
+                          percent(flops_of(l), flops_of(base)), percent(l.prefill_flops, base.prefill_flops),
+                          percent(static_cast<double>(l.kv_bytes), static_cast<double>(base.kv_bytes)),
+                          fmt::format("{:.2f}", l.ms.select), fmt::format("{:.1f}", l.ms.prefill),
+                          fmt::format("{:.1f} [{:.1f} {:.1f}]", l.first_token_ms.median, l.first_token_ms.low,
+                                      l.first_token_ms.high),
+                          percent(l.first_token_ms.median, base.first_token_ms.median),
+                          fmt::format("{:.2f}", realised / ideal)});
   }
   return to_string(table, TableFormat::Markdown);
 }
@@ -118,18 +121,19 @@ std::vector<std::string> contradictions(const std::vector<Latency>& list) {
   std::vector<std::string> out;
   for (const Latency& a : list) {
     for (const Latency& b : list) {
-      if (flops_of(a) < 0.99 * flops_of(b) && a.first_token_low > b.first_token_high)
+      if (flops_of(a) < 0.99 * flops_of(b) && a.first_token_ms.low > b.first_token_ms.high)
         out.push_back(fmt::format("{} has {:.0f} % of the FLOPs of {} and takes {:.0f} % of its time", a.name,
                                   100.0 * flops_of(a) / flops_of(b), b.name,
-                                  100.0 * a.first_token_ms / b.first_token_ms));
+                                  100.0 * a.first_token_ms.median / b.first_token_ms.median));
     }
   }
   return out;
 }
 
 std::string change_text(const Latency& a, const Latency& b) {
-  const bool apart = a.first_token_low > b.first_token_high || a.first_token_high < b.first_token_low;
-  return fmt::format("{:+.1f} % ({})", 100.0 * (a.first_token_ms / b.first_token_ms - 1.0),
+  const bool apart =
+      a.first_token_ms.low > b.first_token_ms.high || a.first_token_ms.high < b.first_token_ms.low;
+  return fmt::format("{:+.1f} % ({})", 100.0 * (a.first_token_ms.median / b.first_token_ms.median - 1.0),
                      apart ? "the quartiles are apart" : "the quartiles overlap");
 }
 
@@ -158,7 +162,7 @@ Section latency(const Lab& lab) {
       "projector take {:.1f} of {:.1f} ms, so no pruning behind them can be faster than {:.2f} x (Amdahl). "
       "Realised / "
       "ideal: the measured speed-up of the first token over that of the counted FLOPs.\n\n{}{}",
-      options.n_repetitions, encode_ms, base.first_token_ms, base.first_token_ms / encode_ms,
+      options.n_repetitions, encode_ms, base.first_token_ms.median, base.first_token_ms.median / encode_ms,
       cost_table(list), left_out_text(plan.left_out));
   return section;
 }

@@ -65,12 +65,6 @@ Configuration configuration(const ConfigurationRequest& request, const engine::M
   return c;
 }
 
-/// True for "importance=cls": it continues the parameters of the method before the comma.
-bool is_parameter(std::string_view part) {
-  const std::size_t first = part.find_first_of("=:(@");
-  return first != std::string_view::npos && part[first] == '=';
-}
-
 }  // namespace
 
 void check(const ConfigurationRequest& request) {
@@ -109,14 +103,10 @@ int32_t tacr(const engine::Model& model) {
 
 std::vector<std::string> split_methods(std::string_view text) {
   std::vector<std::string> out;
-  for (const std::string_view part : prune::split_outside(text, ',')) {
-    WINNOW_CHECK(!part.empty(), InvalidArgument, kWhere,
+  for (const std::string_view use : prune::split_uses(text)) {
+    WINNOW_CHECK(!use.empty(), InvalidArgument, kWhere,
                  "methods, got '{}', expected names between the commas", text);
-    if (!out.empty() && is_parameter(part)) {
-      out.back() += fmt::format(",{}", part);
-    } else {
-      out.emplace_back(part);
-    }
+    out.push_back(fmt::format("{}", fmt::join(prune::split_outside(use, ','), ",")));
   }
   return out;
 }

@@ -6,7 +6,6 @@
 
 #include "winnow/base/error.h"
 #include "winnow/base/progress.h"
-#include "winnow/base/quantile.h"
 #include "winnow/base/rng.h"
 #include "winnow/engine/flops.h"
 #include "winnow/engine/generate.h"
@@ -15,15 +14,23 @@
 namespace winnow::sweep {
 namespace {
 
-double quantile_of(std::vector<double> values, double q) {
-  std::sort(values.begin(), values.end());
-  return quantile_of_sorted(values, q);
+/// Visual tokens of each layer plus the text -> FLOPs of the decoder's prefill.
+double count_flops(const engine::LlamaConfig& llama, const engine::PrefillResult& prefill) {
+  std::vector<int32_t> tokens(static_cast<std::size_t>(llama.n_layer),
+                              prefill.n_visual_before + prefill.n_text);
+  for (const engine::StepResult& step : prefill.steps) {
+    if (step.layer == prune::kBeforeTower) continue;  // n_visual_before is of the smaller picture
+    const int32_t change = step.plan.n_out() - step.n_before;
+    for (int32_t il = std::max(step.layer, 0); il < llama.n_layer; ++il)
+      tokens[static_cast<std::size_t>(il)] += change;
+  }
+  return engine::decoder_prefill_flops(llama, tokens);
 }
 
 double median_of(const std::vector<record::StageTimes>& runs, double record::StageTimes::*part) {
   std::vector<double> values;
   for (const record::StageTimes& run : runs) values.push_back(run.*part);
-  return quantile_of(std::move(values), 0.5);
+  return spread_of(std::move(values)).median;
 }
 
 /// Sessions that differ in how they attend, and the prompt.
@@ -38,33 +45,18 @@ class Clock {
 
   /// One answer; counts go to `latency`.
   record::StageTimes run(const LatencyCase& one, const engine::Image& picture, Latency& latency) {
-    engine::Session& session = session_of(one.flash);
-    session.clear();
     engine::PruneOptions prune = one.prune;
     prune.question = options_.prompt;
-    const engine::EncodedImage image = session.encode(picture, options_.fit, session.tower_request(prune));
-    const engine::PrefillResult prefill = session.prefill(prompt_, {&image}, prune, options_.n_decode);
-    record::StageTimes t{image.preprocess_ms,
-                         image.tower_ms,
-                         image.projector_ms,
-                         prefill.select_ms,
-                         prefill.gather_ms,
-                         prefill.prefill_ms,
-                         0.0};
-    latency.kv_bytes = prefill.kv_bytes;
-    const engine::Stopwatch watch;
-    std::vector<float> logits = prefill.logits;
-    engine::Sampler greedy({});
-    for (int32_t i = 0; i < options_.n_decode; ++i) logits = session.decode(greedy.pick(logits));
-    t.decode = watch.ms();
-    latency.n_text = prefill.n_text;
-    latency.n_visual_before = prefill.n_visual_before;
-    latency.n_visual_after = prefill.n_visual_after;
-    latency.n_visual_average = prefill.n_visual_average;
-    latency.prefill_flops = count_flops(model_->llama(), prefill);
-    latency.encode_flops = engine::tower_flops(model_->clip(), image.tower_rows) +
-                           engine::projector_flops(model_->mlp(), image.n_token());
-    return t;
+    const TimedAnswer answer =
+        time_answer(session_of(one.flash), picture, options_.fit, prompt_, prune, options_.n_decode);
+    latency.n_text = answer.prefill.n_text;
+    latency.n_visual_before = answer.prefill.n_visual_before;
+    latency.n_visual_after = answer.prefill.n_visual_after;
+    latency.n_visual_average = answer.prefill.n_visual_average;
+    latency.kv_bytes = answer.prefill.kv_bytes;
+    latency.encode_flops = answer.encode_flops;
+    latency.prefill_flops = answer.prefill_flops;
+    return answer.ms;
   }
 
  private:
@@ -91,9 +83,7 @@ void take_medians(const std::vector<record::StageTimes>& runs, Latency& out) {
     out.ms.*part = median_of(runs, part);
   std::vector<double> first;
   for (const record::StageTimes& run : runs) first.push_back(run.first_token());
-  out.first_token_ms = quantile_of(first, 0.5);
-  out.first_token_low = quantile_of(first, 0.25);
-  out.first_token_high = quantile_of(first, 0.75);
+  out.first_token_ms = spread_of(std::move(first));
 }
 
 }  // namespace
@@ -108,16 +98,30 @@ engine::Image default_picture(const engine::Model& model) {
   return image;
 }
 
-double count_flops(const engine::LlamaConfig& llama, const engine::PrefillResult& prefill) {
-  std::vector<int32_t> tokens(static_cast<std::size_t>(llama.n_layer),
-                              prefill.n_visual_before + prefill.n_text);
-  for (const engine::StepResult& step : prefill.steps) {
-    if (step.layer == prune::kBeforeTower) continue;  // n_visual_before is of the smaller picture
-    const int32_t change = step.plan.n_out() - step.n_before;
-    for (int32_t il = std::max(step.layer, 0); il < llama.n_layer; ++il)
-      tokens[static_cast<std::size_t>(il)] += change;
-  }
-  return engine::decoder_prefill_flops(llama, tokens);
+TimedAnswer time_answer(engine::Session& session, const engine::Image& picture, engine::ImageFit fit,
+                        const engine::Prompt& prompt, const engine::PruneOptions& prune, int32_t n_decode) {
+  session.clear();
+  const engine::EncodedImage image = session.encode(picture, fit, session.tower_request(prune));
+  TimedAnswer out;
+  out.prefill = session.prefill(prompt, {&image}, prune, n_decode);
+  out.ms = {image.preprocess_ms,
+            image.tower_ms,
+            image.projector_ms,
+            out.prefill.select_ms,
+            out.prefill.gather_ms,
+            out.prefill.prefill_ms,
+            0.0};
+  out.kv_bytes_allocated = session.cache().bytes_allocated();
+  std::vector<float> logits = out.prefill.logits;
+  engine::Sampler greedy({});
+  const engine::Stopwatch watch;
+  for (int32_t i = 0; i < n_decode; ++i) logits = session.decode(greedy.pick(logits));
+  out.ms.decode = watch.ms();
+  const engine::Model& model = session.model();
+  out.prefill_flops = count_flops(model.llama(), out.prefill);
+  out.encode_flops = engine::tower_flops(model.clip(), image.tower_rows) +
+                     engine::projector_flops(model.mlp(), image.n_token());
+  return out;
 }
 
 std::vector<Latency> measure(const std::shared_ptr<const engine::Model>& model, const engine::Image& picture,

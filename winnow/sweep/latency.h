@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "winnow/base/quantile.h"
 #include "winnow/engine/image.h"
 #include "winnow/engine/session.h"
 #include "winnow/record/result_row.h"
@@ -36,9 +37,8 @@ struct LatencyCase {
 /// Medians over the repetitions, milliseconds.
 struct Latency {
   std::string name;
-  record::StageTimes ms;                                 ///< of each stage by itself
-  double first_token_ms = 0.0;                           ///< of the whole: image to first token
-  double first_token_low = 0.0, first_token_high = 0.0;  ///< quartiles
+  record::StageTimes ms;  ///< of each stage by itself
+  Spread first_token_ms;  ///< of the whole: image to first token
   int32_t n_text = 0, n_visual_before = 0, n_visual_after = 0;
   double n_visual_average = 0.0;  ///< mean over the layers
   int64_t kv_bytes = 0;
@@ -49,8 +49,18 @@ struct Latency {
 /// A picture with structure, for when none is given: what is in it does not change what it takes.
 engine::Image default_picture(const engine::Model& model);
 
-/// Visual tokens of each layer plus the text -> FLOPs of the decoder's prefill.
-double count_flops(const engine::LlamaConfig& llama, const engine::PrefillResult& prefill);
+/// One answer: from the decoded picture to the last token.
+struct TimedAnswer {
+  record::StageTimes ms;
+  engine::PrefillResult prefill;
+  int64_t kv_bytes_allocated = 0;  ///< right after the prefill
+  double encode_flops = 0.0;       ///< tower and projector
+  double prefill_flops = 0.0;      ///< decoder
+};
+
+/// n_decode greedy tokens behind the first. Begins with an empty session. Throws what the session throws.
+TimedAnswer time_answer(engine::Session& session, const engine::Image& picture, engine::ImageFit fit,
+                        const engine::Prompt& prompt, const engine::PruneOptions& prune, int32_t n_decode);
 
 /// In the order of the cases. Throws what sessions throw, InvalidArgument for no repetitions.
 std::vector<Latency> measure(const std::shared_ptr<const engine::Model>& model, const engine::Image& picture,
