@@ -7,9 +7,59 @@
 #include "winnow/train/kernels.h"
 
 namespace winnow::train {
-namespace {
 
 using torch::Tensor;
+
+/// Rows that fill a group up are row 0 again: nothing sees them as keys, and nothing reads them as queries.
+struct PaddedLayout {
+  PaddedLayout(const AttentionLayout& layout, const torch::Device& device);
+
+  int64_t n_groups;
+  Tensor queries, keys;  ///< [n_groups * widest] rows of q, and of k and v
+  Tensor rows;           ///< [n_query] where a row of q went
+  Tensor hidden;         ///< [n_groups, 1, widest queries, widest keys]
+};
+
+PaddedLayout::PaddedLayout(const AttentionLayout& layout, const torch::Device& device)
+    : n_groups(static_cast<int64_t>(layout.groups.size())) {
+  int64_t n_query = 0, n_key = 0;
+  for (const auto& g : layout.groups) {
+    n_query = std::max(n_query, g.n_query);
+    n_key = std::max(n_key, g.n_key);
+  }
+  const auto all_queries = static_cast<std::size_t>(n_groups * n_query);
+  std::vector<int64_t> from_q(all_queries, 0), from_k(static_cast<std::size_t>(n_groups * n_key), 0), to;
+  std::vector<int64_t> limit(all_queries, 0), own_begin(all_queries, 0), own_end(all_queries, 0);
+  for (std::size_t group = 0; group < layout.groups.size(); ++group) {
+    const auto& g = layout.groups[group];
+    for (int64_t i = 0; i < g.n_key; ++i)
+      from_k[group * static_cast<std::size_t>(n_key) + static_cast<std::size_t>(i)] = g.key_start + i;
+    for (int64_t i = 0; i < g.n_query; ++i) {
+      const std::size_t at = group * static_cast<std::size_t>(n_query) + static_cast<std::size_t>(i);
+      const auto row = static_cast<std::size_t>(g.query_start + i);
+      from_q[at] = g.query_start + i;
+      to.push_back(static_cast<int64_t>(at));
+      limit[at] = layout.limit[row];
+      own_begin[at] = layout.own_start[row] - g.key_start;
+      own_end[at] = own_begin[at] + layout.n_own[row];
+    }
+  }
+  const auto on_device = [&](const std::vector<int64_t>& values) {
+    return torch::tensor(values, torch::kLong).to(device);
+  };
+  const auto column = [&](const std::vector<int64_t>& values) {
+    return on_device(values).view({n_groups, 1, n_query, 1});
+  };
+  queries = on_device(from_q);
+  keys = on_device(from_k);
+  rows = on_device(to);
+  const Tensor key = torch::arange(n_key, torch::TensorOptions(device).dtype(torch::kLong));
+  const Tensor own = key.ge(column(own_begin)).logical_and(key.lt(column(own_end)));
+  hidden = key.lt(column(limit)).logical_or(own).logical_not();
+}
+
+namespace {
+
 using torch::autograd::AutogradContext;
 using torch::autograd::Function;
 using torch::autograd::tensor_list;
@@ -243,27 +293,19 @@ Tensor packed_attention(const Tensor& q, const Tensor& k, const Tensor& v, const
 
 Tensor plain_attention(const Tensor& q, const Tensor& k, const Tensor& v, const AttentionLayout& layout,
                        int64_t n_head) {
+  if (!layout.padded) layout.padded = std::make_shared<const PaddedLayout>(layout, q.device());
+  const PaddedLayout& padded = *layout.padded;
   const int64_t d_head = q.size(1) / n_head;
-  std::vector<Tensor> parts;
-  for (const auto& g : layout.groups) {
-    Tensor seen = torch::zeros({g.n_query, g.n_key}, torch::kBool);
-    auto cell = seen.accessor<bool, 2>();
-    for (int64_t i = 0; i < g.n_query; ++i) {
-      const auto row = static_cast<std::size_t>(g.query_start + i);
-      for (int64_t j = 0; j < layout.limit[row]; ++j) cell[i][j] = true;
-      for (int64_t j = 0; j < layout.n_own[row]; ++j) cell[i][layout.own_start[row] - g.key_start + j] = true;
-    }
-    const auto split = [&](const Tensor& x, int64_t start, int64_t rows) {
-      return x.narrow(0, start, rows).view({rows, n_head, d_head}).transpose(0, 1);
-    };
-    Tensor scores =
-        torch::matmul(split(q, g.query_start, g.n_query), split(k, g.key_start, g.n_key).transpose(1, 2)) /
-        std::sqrt(static_cast<double>(d_head));
-    scores = scores.masked_fill(seen.logical_not().to(q.device()), -1e30);
-    const Tensor mixed = torch::matmul(torch::softmax(scores, -1), split(v, g.key_start, g.n_key));
-    parts.push_back(mixed.transpose(0, 1).reshape({g.n_query, n_head * d_head}));
-  }
-  return torch::cat(parts, 0);
+  const auto heads = [&](const Tensor& x, const Tensor& rows) {  // [group, head, row, d_head]
+    return x.index_select(0, rows).view({padded.n_groups, -1, n_head, d_head}).transpose(1, 2);
+  };
+  const Tensor scores = torch::matmul(heads(q, padded.queries), heads(k, padded.keys).transpose(2, 3)) /
+                        std::sqrt(static_cast<double>(d_head));
+  const Tensor shares = torch::softmax(scores.masked_fill(padded.hidden, -1e30), -1);
+  return torch::matmul(shares, heads(v, padded.keys))
+      .transpose(1, 2)
+      .reshape({-1, n_head * d_head})
+      .index_select(0, padded.rows);
 }
 
 Tensor rms_norm(const Tensor& x, const Tensor& w, double eps) {

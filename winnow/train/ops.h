@@ -11,6 +11,8 @@
 
 namespace winnow::train {
 
+struct PaddedLayout;
+
 /// Who sees whom in a flat batch of rows. A group is one prompt: a prefix (text and visual tokens) and the
 /// questions behind it, packed without padding; each question sees the prefix and itself only, which is the
 /// computation of a single question. Query rows may be a part of the key rows (the last layer computes only
@@ -26,12 +28,15 @@ struct AttentionLayout {
   std::vector<int32_t> limit;      ///< prefix rows it sees
   std::vector<int32_t> own_start;  ///< first row of its question (a row of k)
   std::vector<int32_t> n_own;      ///< rows of its question it sees, 0 for rows of the prefix
+  /// For plain_attention, which makes it at its first call: all layers of a model share a layout.
+  mutable std::shared_ptr<const PaddedLayout> padded;
 };
 using LayoutPtr = std::shared_ptr<const AttentionLayout>;
 
 /// q [n_query, n_head * d_head], k and v [n_key, n_head * d_head] -> [n_query, n_head * d_head]
 torch::Tensor packed_attention(const torch::Tensor& q, const torch::Tensor& k, const torch::Tensor& v,
                                const LayoutPtr& layout, int64_t n_head);
+/// The same as a few large products over groups that are filled up to equal size: what a GPU does best.
 torch::Tensor plain_attention(const torch::Tensor& q, const torch::Tensor& k, const torch::Tensor& v,
                               const AttentionLayout& layout, int64_t n_head);
 

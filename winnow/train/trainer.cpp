@@ -234,15 +234,14 @@ void Trainer::save() {
   write_checkpoint(checkpoint_path(), copy);
 }
 
-BatchRequest Trainer::request_for(const Stage& stage, int32_t worker) const {
+BatchRequest Trainer::request_for(const Stage& stage, int64_t step, int32_t worker) const {
   BatchRequest request;
   request.seed = options_.seed;
   const int32_t n_workers = workers_->n();
   const int32_t per_worker = std::max(1, stage.samples / n_workers);
   // Beyond 2^42 pictures scene_rng goes on as if with another seed, so each stage has pictures of its own.
   const uint64_t stage_base = static_cast<uint64_t>(state_.stage) << 40U;
-  request.first = stage_base +
-                  static_cast<uint64_t>(state_.step) * static_cast<uint64_t>(per_worker * n_workers) +
+  request.first = stage_base + static_cast<uint64_t>(step) * static_cast<uint64_t>(per_worker * n_workers) +
                   static_cast<uint64_t>(worker * per_worker);
   request.n_samples = per_worker;
   request.n_questions = recipe_.n_questions;
@@ -250,8 +249,8 @@ BatchRequest Trainer::request_for(const Stage& stage, int32_t worker) const {
   request.late = stage.late;
   request.shift = options_.shift;
   const int64_t every = stage.needle_every;
-  if (every > 0 && state_.step % every == every - 1) {
-    request.n_pictures = static_cast<int32_t>(2 + state_.step / every % 3);
+  if (every > 0 && step % every == every - 1) {
+    request.n_pictures = static_cast<int32_t>(2 + step / every % 3);
     request.n_samples = std::max(1, per_worker / request.n_pictures);
   }
   return request;
@@ -279,15 +278,35 @@ double Trainer::keep_share() const {
   return options_.keep[Rng(options_.seed, static_cast<uint64_t>(state_.step)).below(options_.keep.size())];
 }
 
-Tensor Trainer::descriptions_loss(const Model& model, const BatchRequest& request) const {
-  QuestionBatch batch = maker_->questions(request);
+Trainer::Batches Trainer::draw(const Stage& stage, const BatchRequest& request) const {
+  Batches batches;
+  if (stage.task != Stage::Task::Descriptions) batches.pictures = maker_->pictures(request);
+  const bool planned = stage.task == Stage::Task::Questions && !prune_.empty();
+  if (stage.task != Stage::Task::Pictures && !planned) batches.questions = maker_->questions(request);
+  return batches;
+}
+
+Trainer::Batches Trainer::take_batches(const Stage& stage, int32_t worker) {
+  if (device_.is_cpu()) return draw(stage, request_for(stage, state_.step, worker));
+  Batches batches = next_.valid() ? next_.get() : draw(stage, request_for(stage, state_.step, worker));
+  if (state_.step + 1 < stage.steps) {
+    next_ =
+        std::async(std::launch::async, [this, &stage, request = request_for(stage, state_.step + 1, worker)] {
+          return draw(stage, request);
+        });
+  }
+  return batches;
+}
+
+Tensor Trainer::descriptions_loss(const Model& model, QuestionBatch& batch) const {
   to_device(batch);
   const Tensor no_picture = torch::zeros({0, shape_.n_embd}, torch::TensorOptions(device_));
   return answer_loss(model.decode(decoder_input(model, batch, no_picture)), batch);
 }
 
-Tensor Trainer::questions_loss(const Stage& stage, const Model& model, const BatchRequest& request) const {
-  PictureBatch pictures = maker_->pictures(request);
+Tensor Trainer::questions_loss(const Stage& stage, const Model& model, const BatchRequest& request,
+                               Batches& batches) const {
+  PictureBatch& pictures = batches.pictures;
   to_device(pictures);
   const bool moves_tower = stage.tower_rate > 0.0;
   Model::TowerOut tower;
@@ -302,8 +321,9 @@ Tensor Trainer::questions_loss(const Stage& stage, const Model& model, const Bat
     plans = select_tokens(method_of_step(), keep_share(), shape_, tower, visual,
                           Rng(options_.seed, request.first).next());
     visual = apply_plans(visual, plans, shape_.n_visual());
+    batches.questions = maker_->questions(request, plans);
   }
-  QuestionBatch batch = maker_->questions(request, plans);
+  QuestionBatch& batch = batches.questions;
   to_device(batch);
   Tensor loss = answer_loss(model.decode(decoder_input(model, batch, visual)), batch);
   if (moves_tower) loss = loss + kDenseShare * dense_loss(model, tower.features, pictures);
@@ -314,17 +334,18 @@ void Trainer::worker_step(const Stage& stage, int32_t worker, StepReport& report
   Parameters& mine = leaves_[static_cast<std::size_t>(worker)];
   for (auto& [name, value] : mine) value.mutable_grad().reset();
   const Model model(shape_, mine, bf16_);
-  const BatchRequest request = request_for(stage, worker);
+  Batches batches = take_batches(stage, worker);
   if (stage.task == Stage::Task::Pictures) {
-    PictureBatch batch = maker_->pictures(request);
+    PictureBatch& batch = batches.pictures;
     to_device(batch);
     report.tower =
         tower_losses(model, model.tower(batch.patches, batch.n_pictures, Model::TowerExtra::Cls), batch);
     report.tower.total.backward();
     report.loss = report.tower.total.item<double>();
   } else {
-    const Tensor loss =
-        request.described ? descriptions_loss(model, request) : questions_loss(stage, model, request);
+    const Tensor loss = stage.task == Stage::Task::Descriptions
+                            ? descriptions_loss(model, batches.questions)
+                            : questions_loss(stage, model, request_for(stage, state_.step, worker), batches);
     loss.backward();
     report.loss = loss.item<double>();
   }

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <fstream>
 #include <functional>
+#include <future>
 #include <memory>
 #include <optional>
 #include <string>
@@ -75,10 +76,17 @@ class Trainer {
     TowerLosses tower;
   };
   StepReport train_step(const Stage& stage);
+  struct Batches {
+    PictureBatch pictures;
+    QuestionBatch questions;  ///< with pruning they wait for the plans
+  };
   void worker_step(const Stage& stage, int32_t worker, StepReport& report);
-  BatchRequest request_for(const Stage& stage, int32_t worker) const;
-  torch::Tensor descriptions_loss(const Model& model, const BatchRequest& request) const;
-  torch::Tensor questions_loss(const Stage& stage, const Model& model, const BatchRequest& request) const;
+  BatchRequest request_for(const Stage& stage, int64_t step, int32_t worker) const;
+  Batches draw(const Stage& stage, const BatchRequest& request) const;
+  Batches take_batches(const Stage& stage, int32_t worker);
+  torch::Tensor descriptions_loss(const Model& model, QuestionBatch& batch) const;
+  torch::Tensor questions_loss(const Stage& stage, const Model& model, const BatchRequest& request,
+                               Batches& batches) const;
   double keep_share() const;
   const prune::MethodUse& method_of_step() const;
   torch::Tensor near(const torch::Tensor& answered, const torch::Tensor& truth) const;
@@ -107,6 +115,7 @@ class Trainer {
   bool bf16_ = false;
   Checkpoint state_;
   std::vector<Parameters> leaves_;
+  std::future<Batches> next_;  ///< of the stage's next step, drawn while a GPU computes this one
 };
 
 }  // namespace winnow::train
