@@ -39,8 +39,10 @@ std::vector<Parameters> with_gradients(const Parameters& parameters, const std::
 TEST(Optimizer, OrthogonalisedHasSingularValuesNearOne) {
   torch::manual_seed(1);
   for (const auto& [rows, cols] : {std::pair{32, 32}, {16, 64}, {64, 16}}) {
-    const Tensor x = orthogonalised(torch::randn({rows, cols}) * 100.0);
-    ASSERT_EQ(x.size(0), rows);
+    const Tensor matrices = torch::randn({3, rows, cols}) * 100.0;
+    const Tensor x = orthogonalised(matrices);
+    ASSERT_EQ(x.size(1), rows);
+    EXPECT_TRUE(torch::allclose(x[1], orthogonalised(matrices.narrow(0, 1, 1))[0], 1e-4, 1e-5));
     const Tensor values = std::get<1>(torch::svd(x));
     EXPECT_LE(values.max().item<double>(), 1.25);
     EXPECT_GE(values.median().item<double>(), 0.6);

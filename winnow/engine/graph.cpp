@@ -62,6 +62,7 @@ std::vector<float> Graph::read(const ggml_tensor* tensor) const {
 
 ggml_tensor* linear(ggml_context* ctx, ggml_tensor* x, ggml_tensor* weight, ggml_tensor* bias) {
   ggml_tensor* y = ggml_mul_mat(ctx, weight, x);
+  if (weight->type == GGML_TYPE_F32) ggml_prec_set_acc(y, GGML_PREC_F32);  // f32 mode: GPUs would sum in f16
   return bias == nullptr ? y : ggml_add(ctx, y, bias);
 }
 
@@ -93,6 +94,7 @@ ggml_tensor* attention(ggml_context* ctx, ggml_tensor* q, ggml_tensor* k, ggml_t
   if (ggml_is_quantized(v->type)) v = ggml_cast(ctx, v, GGML_TYPE_F32);  // blocks cannot be transposed
   ggml_tensor* v_transposed = ggml_cont(ctx, ggml_permute(ctx, v, 1, 0, 2, 3));
   ggml_tensor* out = ggml_mul_mat(ctx, v_transposed, weights);  // ne {d_head, n_query, n_head}
+  ggml_prec_set_acc(out, GGML_PREC_F32);
   return ggml_cont_2d(ctx, ggml_permute(ctx, out, 0, 2, 1, 3), width, n_query);
 }
 

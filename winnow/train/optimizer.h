@@ -34,15 +34,19 @@ class Optimizer {
   Parameters& state() { return state_; }
 
  private:
-  torch::Tensor& moment(const std::string& key, const torch::Tensor& like);
-  void update(const ParameterSpec& spec, torch::Tensor& value, const torch::Tensor& gradient, double lr,
-              double decay);
+  struct Batch;
+  std::vector<Batch> batches(const Parameters& parameters, const Parameters& gradients,
+                             const StepRates& rates, int64_t n_workers);
+  std::vector<torch::Tensor> moments(const Batch& batch, const char* which);
+  void update_matrices(const Batch& batch, std::vector<torch::Tensor> values, double decay);
+  void update_vectors(const Batch& batch, std::vector<torch::Tensor> values, double decay);
 
   std::vector<ParameterSpec> specs_;
   Parameters state_;
 };
 
-/// The nearest matrix with singular values about 1: five Newton-Schulz steps with Jordan's coefficients.
-torch::Tensor orthogonalised(const torch::Tensor& matrix);
+/// The nearest matrices with singular values about 1: five Newton-Schulz steps with Jordan's coefficients.
+/// matrices [n, rows, columns].
+torch::Tensor orthogonalised(const torch::Tensor& matrices);
 
 }  // namespace winnow::train
