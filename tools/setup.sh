@@ -6,6 +6,7 @@
 #   tools/setup.sh --train  also LibTorch (600 MB), for the trainer of the built-in model and its tests, Open MPI, and
 #                           Chromium, in which a test opens the page of a report
 #   tools/setup.sh --dev    also clang-format, clang-tidy and clang (fuzzing)
+#   tools/setup.sh --gpu    also ggml's Vulkan backend, for GPUs of any maker whose driver is there
 #
 #   WINNOW_DEPS=auto|system|private|download   which way for ggml and libllama (auto: the first that works)
 #   WINNOW_DEPS_DIR=DIR                        where the private prefix goes (.deps)
@@ -16,10 +17,12 @@ cd "$(dirname "$0")/.."
 deps_dir=${WINNOW_DEPS_DIR:-$PWD/.deps}
 way=${WINNOW_DEPS:-auto}
 suite=${WINNOW_DEB_SUITE:-testing}
+gpu=  # yes with --gpu
 packages="g++ cmake make pkg-config python3 libfmt-dev libhwy-dev nlohmann-json3-dev libcli11-dev libjpeg-dev
           libpng-dev libgif-dev libwebp-dev libssl-dev libutf8proc-dev libjs-chart.js libgtest-dev libbenchmark-dev"
 train_packages="libtorch-dev libopenblas-dev libopenmpi-dev openmpi-bin chromium"
 dev_packages="clang clang-format clang-tidy libclang-rt-dev"
+gpu_packages="libggml0-backend-vulkan libvulkan1"
 # ggml and libllama, and what they need newer than a stable system has.
 prefix_packages="libggml0 libggml-dev libllama0 libllama-dev libc6 libstdc++6 libgcc-s1 libgomp1 libssl3t64 libzstd1
                  zlib1g"
@@ -52,13 +55,15 @@ install_packages() {
   apt-get -qq -y install --no-install-recommends "${missing[@]}" > /dev/null
 }
 
+# $1: the prefix, $2: whether it must have the Vulkan backend
 prefix_complete() {
   local lib
   for lib in "$1"/usr/lib/*/ld-linux*.so.*; do
     lib=$(dirname "$lib")
     [ -e "$lib/libllama.so" ] && [ -e "$lib/libggml.so" ] && [ -e "$lib/libstdc++.so.6" ] &&
       [ -e "$lib/libgomp.so.1" ] && [ -d "$lib/ggml/backends0" ] && [ -e "$lib/cmake/llama/llama-config.cmake" ] &&
-      [ -e "$1/usr/include/llama.h" ] && [ -e "$1/usr/include/ggml.h" ] && return 0
+      [ -e "$1/usr/include/llama.h" ] && [ -e "$1/usr/include/ggml.h" ] &&
+      { [ -z "$2" ] || [ -e "$lib/ggml/backends0/libggml-vulkan.so" ]; } && return 0
   done
   return 1
 }
@@ -115,17 +120,25 @@ make_prefix() {
 
   say "reading the package lists of the suite '$suite'"
   read_lists
-  say "downloading ggml and libllama (about 11 MB)"
+  say "downloading ggml and libllama (11 MB${gpu:+, Vulkan 5 MB})"
   # shellcheck disable=SC2086
-  (cd "$apt/debs" && private_apt download $prefix_packages)
+  (cd "$apt/debs" && private_apt download $prefix_packages ${gpu:+$gpu_packages})
   for deb in "$apt"/debs/*.deb; do
     dpkg-deb -x "$deb" "$half"
   done
   # Newer packages may still put the loader and libc under /lib.
   if [ -d "$half/lib" ]; then cp -a "$half/lib/." "$half/usr/lib/" && rm -rf "$half/lib"; fi
-  prefix_complete "$half" || die "the packages of '$suite' do not hold what was expected: $prefix_packages"
+  prefix_complete "$half" "$gpu" || die "the packages of '$suite' do not hold what was expected: $prefix_packages ${gpu:+$gpu_packages}"
   rm -rf "$deps_dir/llama"
   mv "$half" "$deps_dir/llama"  # the last step, so that an interrupted run leaves nothing that looks complete
+}
+
+use_system() {
+  say "ggml and libllama: the system's own packages"
+  if [ -n "$gpu" ]; then
+    # shellcheck disable=SC2086
+    install_packages $gpu_packages
+  fi
 }
 
 use_download() {
@@ -141,7 +154,8 @@ main() {
     case $option in
       --dev) wanted="$wanted $dev_packages" ;;
       --train) wanted="$wanted $train_packages" ;;
-      *) die "unknown argument '$option' (only --train and --dev)" ;;
+      --gpu) gpu=yes ;;
+      *) die "unknown argument '$option' (only --train, --dev and --gpu)" ;;
     esac
   done
   if command -v dpkg-query > /dev/null && command -v apt-get > /dev/null; then
@@ -155,10 +169,10 @@ main() {
   [ "$way" = download ] || rm -f "$deps_dir/fetch-llama"
   case $way in
     auto | private)
-      if prefix_complete "$deps_dir/llama"; then
+      if prefix_complete "$deps_dir/llama" "$gpu"; then
         say "ggml and libllama: private prefix $deps_dir/llama, already there"
       elif [ "$way" = auto ] && system_has_llama; then
-        say "ggml and libllama: the system's own packages"
+        use_system
       elif line=$(mirror_line); then
         make_prefix "$line"
         say "ggml and libllama: private prefix $deps_dir/llama"
@@ -170,7 +184,7 @@ main() {
     system)
       [ ! -e "$deps_dir/llama" ] || die "$deps_dir/llama is there and comes first; delete it to use the system's packages"
       system_has_llama || die "find_package finds no ggml >= 0.27 and llama >= 0.7 on this system"
-      say "ggml and libllama: the system's own packages" ;;
+      use_system ;;
     download) use_download ;;
     *) die "WINNOW_DEPS: got '$way', expected auto, system, private or download" ;;
   esac

@@ -33,7 +33,8 @@ bool use_bf16(const std::string& precision, const torch::Device& device) {
   if (precision == "bf16") return true;
   WINNOW_CHECK(precision == "auto", InvalidArgument, "train.device",
                "precision, got '{}', expected auto, f32 or bf16", precision);
-  if (!device.is_cpu()) return true;
+  if (!device.is_cpu())
+    return false;  // a GPU waits for launches here, and casts are launches more (docs/model.md)
   // Casting the operands costs about as much as half a product in f32.
   return product_seconds(torch::kBFloat16) < 0.4 * product_seconds(torch::kFloat);
 }

@@ -29,10 +29,11 @@ struct TrainOptions {
   std::vector<double> keep = {1.0, 0.5, 0.25, 1.0 / 9.0};  ///< shares that stay, one drawn for each step
   int32_t shift = 0;  ///< up to so many positions are left free before a picture; a sample draws how many
   uint64_t seed = 1;
-  int32_t workers = 0;             ///< 0: one for each processor; on a GPU always one
-  std::string device = "auto";     ///< auto, cpu, cuda
-  std::string precision = "auto";  ///< of products: f32, bf16; auto: whichever a short trial finds faster
-  double scale = 1.0;              ///< of every stage's steps
+  int32_t workers = 0;          ///< 0: one for each processor; on a GPU always one
+  std::string device = "auto";  ///< auto, cpu, cuda
+  std::string precision =
+      "auto";          ///< of products: f32, bf16; auto: f32 on a GPU, else what a short trial finds faster
+  double scale = 1.0;  ///< of every stage's steps
   std::string start_text, start_mmproj;  ///< begin with these weights; what no file gives starts afresh
   std::string skip_to;                   ///< begin with this stage
   std::function<bool()> interrupted = [] { return false; };  ///< asked after each step
