@@ -41,6 +41,7 @@ enum class ImageFit {
 };
 /// "crop", "pad". Throws InvalidArgument for any other word.
 ImageFit parse_image_fit(const std::string& name);
+std::string image_fit_name(ImageFit fit);
 
 struct ImageSpec {
   int32_t size_px = 0;          ///< the tower's input is size_px x size_px

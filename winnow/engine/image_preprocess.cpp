@@ -64,6 +64,8 @@ ImageFit parse_image_fit(const std::string& name) {
        "unknown image fit, got '{}', expected crop or pad", name);
 }
 
+std::string image_fit_name(ImageFit fit) { return fit == ImageFit::Crop ? "crop" : "pad"; }
+
 Pixels preprocess(const Image& image, const ImageSpec& spec) {
   constexpr const char* kWhere = "engine.preprocess";
   WINNOW_CHECK(image.width > 0 && image.height > 0, InvalidArgument, kWhere, "empty image, got {}x{}",

@@ -69,6 +69,15 @@ FlashAttention parse_flash_attention(const std::string& name) {
   fail(ErrorCode::InvalidArgument, kWhere, "flash attention, got '{}', expected auto, on or off", name);
 }
 
+std::string flash_attention_name(FlashAttention flash) {
+  switch (flash) {
+    case FlashAttention::Auto: return "auto";
+    case FlashAttention::On: return "on";
+    case FlashAttention::Off: return "off";
+  }
+  fail(ErrorCode::Internal, kWhere, "unknown flash attention");
+}
+
 Session::Session(std::shared_ptr<const Model> model, const SessionOptions& options)
     : model_(std::move(model)),
       options_(options),

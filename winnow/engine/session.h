@@ -22,6 +22,7 @@ namespace winnow::engine {
 enum class FlashAttention { Auto, On, Off };
 /// "auto", "on", "off". Throws InvalidArgument.
 FlashAttention parse_flash_attention(const std::string& name);
+std::string flash_attention_name(FlashAttention flash);
 
 struct SessionOptions {
   int32_t n_threads = 0;        ///< 0: all processors, at most 64

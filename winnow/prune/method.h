@@ -73,6 +73,7 @@ struct MethodInfo {
   /// of the first step up to the last step are cut down to the tokens that are left.
   bool trims_cache = false;
   bool before_projector = false;  ///< the authors merge what enters the projector, then project the outputs
+  bool reads_whole_turn = false;  ///< relevance to the turn with its answer format, not to the question alone
   std::vector<ParamSpec> params{};
 };
 

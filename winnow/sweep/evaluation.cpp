@@ -34,8 +34,6 @@ std::string folder_of(const Evaluation& e, const std::string& benchmark, bool si
 
 /// Whatever else can change a row.
 std::map<std::string, std::string> parameters_of(const Evaluation& e, const engine::ModelOptions& files) {
-  constexpr std::array kFlash = {"auto", "on", "off"};
-  constexpr std::array kFit = {"crop", "pad"};
   const SweepOptions& o = e.options;
   return {{"budget", e.request.budget},
           {"layer", fmt::format("{}", e.request.layer)},
@@ -43,14 +41,14 @@ std::map<std::string, std::string> parameters_of(const Evaluation& e, const engi
           {"limit", fmt::format("{}", e.limit)},
           {"scenes_seed", e.data == kScenes ? fmt::format("{}", e.scenes_seed) : ""},
           {"template", o.prompt_template},
-          {"image_fit", kFit[static_cast<std::size_t>(o.fit)]},
+          {"image_fit", engine::image_fit_name(o.fit)},
           {"max_pixels", fmt::format("{}", o.limits.max_pixels)},
           {"max_tokens", fmt::format("{}", o.max_tokens)},
           {"kept", o.keep_indices ? "yes" : "no"},
           {"device", files.device},
           {"f32", files.f32 ? "yes" : "no"},
           {"kv_type", o.session.kv_type},
-          {"flash_attn", kFlash[static_cast<std::size_t>(o.session.flash)]},
+          {"flash_attn", engine::flash_attention_name(o.session.flash)},
           {"text_type", files.text_type},
           {"tower_type", files.tower_type},
           {"tower_blocks", fmt::format("{}", files.tower_blocks)},
@@ -96,6 +94,15 @@ record::RunHeader header_of(const Evaluation& e, const engine::Model& model,
   return h;
 }
 
+/// Throws what encoding a picture for any of them would, before there is a folder.
+void check_signals(const std::shared_ptr<const engine::Model>& model,
+                   const std::vector<Configuration>& configurations) {
+  engine::SessionOptions options;
+  options.n_threads = 1;
+  const engine::Session session(model, options);
+  for (const Configuration& c : configurations) session.tower_request(c.prune);
+}
+
 }  // namespace
 
 std::vector<std::string> chosen_benchmarks(const Evaluation& evaluation) {
@@ -123,6 +130,7 @@ std::vector<Questions> load_questions(const Evaluation& evaluation) {
 void answer(const std::shared_ptr<const engine::Model>& model, const Evaluation& evaluation,
             const std::vector<Questions>& questions, const Origin& origin, const std::string& folder) {
   const std::vector<Configuration> list = configurations(evaluation.request, *model);
+  check_signals(model, list);
   record::RunWriter writer(folder, header_of(evaluation, *model, questions, list, origin));
   if (writer.n_rows() > 0)
     log(LogLevel::Warning, "{}: goes on behind the {} rows that are there", folder, writer.n_rows());

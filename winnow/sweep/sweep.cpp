@@ -75,12 +75,11 @@ class Desk {
   std::exception_ptr failure_;
 };
 
-/// What CLIP's text tower reads. CDPruner's loader cuts the answer format off the question, TRIM's reads the
-/// whole turn without the pictures' places.
+/// What CLIP's text tower reads: the question, or the whole turn without the pictures' places.
 std::string clip_question(const eval::Item& item, const std::string& prompt,
                           const engine::PruneOptions& prune) {
   const bool whole_turn = std::any_of(prune.steps.begin(), prune.steps.end(), [](const prune::Step& step) {
-    return step.use.method->info().name == "trim";
+    return step.use.method->info().reads_whole_turn;
   });
   if (!whole_turn) return item.question;
   constexpr std::string_view kImage = "<image>";

@@ -103,6 +103,7 @@ class Trim final : public Method {
       .outputs = Outputs::Means,
       .raster_order = false,
       .before_projector = true,
+      .reads_whole_turn = true,
       .params = {
           {.name = "relevance",
            .kind = ParamKind::Choice,
