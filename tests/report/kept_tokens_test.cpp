@@ -163,6 +163,21 @@ TEST_F(ExamplePictures, OfProceduralQuestionsLieInTheRun) {
   EXPECT_NE(problems[0].find("pope-seed8-n"), std::string::npos) << problems[0];
 }
 
+TEST_F(ExamplePictures, OfAStudyLieBesideItsRunsAndEachRunHasItsOwnCount) {
+  run_.header.data = "scenes";
+  run_.header.parameters["scenes_seed"] = "7";
+  run_.header.parameters["limit"] = "2";
+  write_pope(folder_.at("scenes/pope-seed7-n2/pope"));
+  std::filesystem::create_directories(
+      folder_.at("scenes/pope-seed7-n20/pope"));  // another run's, without the questions
+  std::filesystem::create_directories(folder_.at("study/run"));
+  source_.run_folders = {folder_.at("study/run")};
+  const auto items = eval::find_benchmark("pope").load(folder_.at("scenes/pope-seed7-n2/pope"), {});
+  for (std::size_t i = 0; i < run_.rows.size(); ++i) run_.rows[i].question_id = items[i / 3].id;
+  EXPECT_EQ(add(), std::vector<std::string>{});
+  EXPECT_TRUE(examples_.at(0).picture);
+}
+
 TEST_F(ExamplePictures, ThatAreMissingAreSaid) {
   auto problems = add();
   ASSERT_EQ(problems.size(), 1U);

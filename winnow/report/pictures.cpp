@@ -21,19 +21,26 @@ std::string parameter(const record::RunHeader& header, const std::string& name) 
   return found == header.parameters.end() ? std::string() : found->second;
 }
 
-/// `winnow eval` writes procedural questions to RUN/scenes/NAME-seedS-nN/NAME.
+/// `winnow eval` writes procedural questions to RUN/scenes/NAME-seedS-nN/NAME, `winnow study` for all its
+/// runs OUT/STUDY/RUN to OUT/scenes.
 std::string scenes_folder(const record::RunHeader& header, const std::string& benchmark,
                           const std::string& run_folder) {
-  const fs::path scenes = fs::path(run_folder) / kScenes;
-  const std::string begin = fmt::format("{}-seed{}-n", benchmark, parameter(header, "scenes_seed"));
-  std::error_code ignored;
-  for (const auto& entry : fs::directory_iterator(scenes, ignored)) {
-    if (!entry.path().filename().string().starts_with(begin)) continue;
-    const fs::path inside = entry.path() / benchmark;
-    if (fs::is_directory(inside, ignored)) return inside.string();
+  const std::string limit = parameter(header, "limit");
+  const bool whole = !limit.empty() && limit != "0";  // else the default count
+  const std::string begin =
+      fmt::format("{}-seed{}-n{}", benchmark, parameter(header, "scenes_seed"), whole ? limit : "");
+  const fs::path run(run_folder);
+  for (const fs::path& scenes : {run / kScenes, run / ".." / ".." / kScenes}) {
+    std::error_code ignored;
+    for (const auto& entry : fs::directory_iterator(scenes, ignored)) {
+      const std::string name = entry.path().filename().string();
+      if (whole ? name != begin : !name.starts_with(begin)) continue;
+      const fs::path inside = entry.path() / benchmark;
+      if (fs::is_directory(inside, ignored)) return inside.string();
+    }
   }
-  fail(ErrorCode::NotFound, kWhere, "{}: no folder {}*/{} with the run's procedural questions",
-       scenes.string(), begin, benchmark);
+  fail(ErrorCode::NotFound, kWhere, "{}: no folder {}{}/{} with the run's procedural questions",
+       (run / kScenes).string(), begin, whole ? "" : "*", benchmark);
 }
 
 }  // namespace
