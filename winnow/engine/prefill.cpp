@@ -8,6 +8,7 @@
 #include "winnow/base/error.h"
 #include "winnow/engine/tile_step.h"
 #include "winnow/engine/tower_request.h"
+#include "winnow/prune/streams.h"
 
 namespace winnow::engine {
 namespace {
@@ -377,7 +378,7 @@ prune::Plan Prefill::plan_of(std::size_t step_idx, std::size_t image, int32_t n_
   const ImageRun& run = sequence_.images[image];
   const prune::Signals of_image = signals.of_image(image);
   if (!is_tilewise(step, *run.image)) {
-    Rng rng(prune_.seed, image);
+    Rng rng(prune_.seed, prune::random_stream(static_cast<int32_t>(image)));
     prune::Plan plan = prune::run_method(step.use, of_image, n_keep, rng);
     show(step_idx, image, n_keep, of_image, plan);
     return plan;
@@ -393,7 +394,7 @@ prune::Plan Prefill::plan_of(std::size_t step_idx, std::size_t image, int32_t n_
     of_tile.set({acted_on(step)}, {rows.data(), std::ssize(tokens), sequence_.width});
     session_.selection_observer_({step_idx, static_cast<int32_t>(image), tile, step, n, of_tile, plan});
   };
-  return plan_by_tile(step, run, of_image, n_keep, prune_.seed, image, show_tile);
+  return plan_by_tile(step, run, of_image, n_keep, prune_.seed, static_cast<int32_t>(image), show_tile);
 }
 
 /// What a plan makes of an image. Authors who merge in front of the projector get that, as long as tokens are

@@ -1,7 +1,5 @@
 #include "winnow/engine/prompt.h"
 
-#include <fmt/ranges.h>
-
 #include <utility>
 
 #include "winnow/base/error.h"
@@ -141,15 +139,16 @@ Prompt prompt_from_ids(const std::vector<int32_t>& ids, int32_t image_token,
       prompt.push_back(
           {{ids.begin() + static_cast<int64_t>(i), ids.begin() + static_cast<int64_t>(end)}, -1});
     } else {
-      auto left = static_cast<int32_t>(end - i);
-      for (; left > 0 && image < n_images; ++image) {
-        left -= image_tokens[static_cast<std::size_t>(image)];
+      for (auto left = static_cast<int32_t>(end - i); left > 0; ++image) {
+        WINNOW_CHECK(image < n_images, InvalidArgument, kWhere,
+                     "ids hold the places of more images, got {} images", n_images);
+        const int32_t n = image_tokens[static_cast<std::size_t>(image)];
+        WINNOW_CHECK(n <= left, InvalidArgument, kWhere,
+                     "ids do not fit the images: a run of {} image tokens at {}, expected {} for image {}",
+                     end - i, i, n, image);
+        left -= n;
         prompt.push_back({{}, image});
       }
-      WINNOW_CHECK(
-          left == 0, InvalidArgument, kWhere,
-          "ids do not fit the images: a run of {} image tokens at {}, expected {} for {} images in turn",
-          end - i, i, n_images > 0 ? fmt::format("{}", fmt::join(image_tokens, ", ")) : "none", n_images);
     }
     i = end;
   }

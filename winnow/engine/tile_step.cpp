@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "winnow/base/error.h"
+#include "winnow/prune/streams.h"
 
 namespace winnow::engine {
 namespace {
@@ -207,7 +208,7 @@ std::vector<int32_t> picture_quotas(const prune::Step& step, const std::vector<I
 }
 
 prune::Plan plan_by_tile(const prune::Step& step, const ImageRun& run, const prune::Signals& whole,
-                         int32_t n_keep, uint64_t seed, uint64_t stream, const TileObserver& observer) {
+                         int32_t n_keep, uint64_t seed, int32_t image, const TileObserver& observer) {
   if (n_keep == run.count) return prune::identity_plan(run.count);
   std::vector<TileRun> tiles = tile_runs(run);
   const TileRun newlines = std::move(tiles.back());
@@ -224,7 +225,7 @@ prune::Plan plan_by_tile(const prune::Step& step, const ImageRun& run, const pru
     if (quotas[t] == 0) continue;
     const auto index = static_cast<int32_t>(t);
     const TileSignals cut(whole, tile, index, needs);
-    Rng rng(seed, stream + (static_cast<uint64_t>(t) << 32));
+    Rng rng(seed, prune::random_stream(image, index));
     const prune::Plan plan = prune::run_method(step.use, cut.signals(), quotas[t], rng);
     observer(index, quotas[t], tile.tokens, cut.signals(), plan);
     plans.push_back(of_picture(plan, tile.tokens, run.count + index));
