@@ -182,5 +182,23 @@ TEST(Tiling, SynthGivesAModelThatCutsPictures) {
                [&] { synth_model(shape, GGML_TYPE_F32, 1, testing::scratch_folder()); });
 }
 
+/// Tiles of a projector that merges 2 x 2 patches: 2 x 2 tokens each.
+TEST(Tiling, ProjectorsThatMergePatches) {
+  SynthShape shape = synth_shape("tiny");
+  shape.name = "tiny_next_merge";
+  shape.merge = 2;
+  shape.resolutions = {{112, 56}, {56, 112}};
+  const auto model = testing::load_model(testing::synth_files(shape));
+  Session session(model, threads(1));
+  const PruneOptions options = testing::prune_with("fastervlm", "6", -1, *model);
+  const EncodedImage image =
+      session.encode(testing::picture(1, 90, 50), ImageFit::Pad, session.tower_request(options));
+  EXPECT_EQ(image.n_token(), 4 + 2 * (4 + 1));
+  EXPECT_EQ(image.n_projected(), 12);
+  const PrefillResult result =
+      session.prefill({{testing::text_ids(1, 3), -1}, {{}, 0}}, {&image}, options, 0);
+  EXPECT_EQ(result.n_visual_after, 6);
+}
+
 }  // namespace
 }  // namespace winnow::engine

@@ -216,7 +216,9 @@ EncodedImage Session::encode(const Image& image, ImageFit fit, const TowerReques
     take_single(tiles.front(), out);
     return out;
   }
+  const Stopwatch packing;
   take_tiles(tiles, *model_, out);
+  out.projector_ms += packing.ms();
   if (observer_) {
     batch.show(out.n_tile(), observer_);
     const int64_t shape[] = {out.n_token(), model_->mlp().n_out};
