@@ -164,6 +164,26 @@ TEST(Tiling, DamagedKeys) {
   EXPECT_NE(tiling_error(keys(good, nullptr)).find("got 'flat'"), std::string::npos) << "absent is flat";
 }
 
+/// Older files of llama.cpp keep the name of the authors' checkpoint.
+TEST(Tiling, BothNamesOfTheNewline) {
+  for (const char* name : {"v.image_newline", "model.image_newline"}) {
+    const std::string path = testing::scratch_folder() + "/" + name + ".gguf";
+    GgufWriter writer(path);
+    writer.set_i32_array("clip.vision.image_grid_pinpoints", std::vector<int32_t>{112, 56});
+    writer.set_str("clip.vision.mm_patch_merge_type", "spatial_unpad");
+    const int64_t ne[] = {4};
+    writer.add_tensor(name, GGML_TYPE_F32, ne);
+    writer.begin();
+    writer.write(name, std::vector<uint8_t>(16));
+    writer.finish();
+    const GgufFile file(path);
+    const Tiling tiling = read_tiling(file, 56);
+    EXPECT_EQ(tiling.newline_name, name);
+    EXPECT_NO_THROW(check_tensors(file, tiling_tensors(tiling, 4)));
+    expect_error(ErrorCode::Corrupt, name, [&] { check_tensors(file, tiling_tensors(tiling, 5)); });
+  }
+}
+
 TEST(Tiling, SynthGivesAModelThatCutsPictures) {
   SynthShape shape = synth_shape("tiny");
   shape.name = "tiny_next";

@@ -59,6 +59,19 @@ TEST(TokenLayout, CountsOfASmallModel) {
   for (const Expected& expected : cases) expect_layout(small_layout(expected.picture), expected);
 }
 
+TEST(TokenLayout, ArrangementOfTheTiles) {
+  const auto expect = [](PixelSize picture, int32_t rows, int32_t cols) {
+    const TokenLayout layout = small_layout(picture);
+    EXPECT_EQ(layout.arrangement.rows, rows);
+    EXPECT_EQ(layout.arrangement.cols, cols);
+    EXPECT_EQ(std::ssize(layout.tiles), 1 + rows * cols);
+  };
+  expect({150, 90}, 2, 2);
+  expect({56, 168}, 3, 1);
+  expect({168, 56}, 1, 3);
+  EXPECT_EQ(single_layout({4, 4}).arrangement.size(), 0);
+}
+
 TEST(TokenLayout, OneInputIsItsGrid) {
   const TokenLayout layout = single_layout({3, 5});
   EXPECT_EQ(layout.n(), 15);

@@ -121,6 +121,7 @@ std::vector<int32_t> quotas_of(const prune::Step& step, const prune::Grid& arran
   if (!needs.empty() && tiles.front().is_whole()) {
     const TileSignals first(whole, tiles.front(), 0, needs);
     std::vector<int32_t> quotas = method.tile_quotas({first.signals(), arrangement, n_keep}, params);
+    WINNOW_ASSERT(quotas.empty() || quotas.size() == tiles.size());
     for (std::size_t t = 0; t < quotas.size(); ++t) quotas[t] = std::min(quotas[t], tiles[t].n());
     const bool any = std::any_of(quotas.begin(), quotas.end(), [](int32_t quota) { return quota > 0; });
     if (any) return quotas;  // rounding down leaves nothing of a budget of one token
