@@ -67,13 +67,14 @@ model: setup-train
 	@cp build/model/winnow-*-f16.gguf build/model/curve.jsonl models/
 
 # The paper's questions on the built-in model -> docs/studies.md and its runs in build/study; for the latency studies the
-# machine has to be idle. Interrupted, the same command goes on where it was. VARIANT: a model for the study training.
-STUDIES = baselines position language alpha latency equal-latency budget
+# machine has to be idle. Interrupted, the same command goes on where it was. VARIANT: the model of the study training.
+STUDIES = baselines position language alpha latency training equal-latency budget
+VARIANT = merge=models/winnow-merge-text-f16.gguf,models/winnow-merge-mmproj-f16.gguf
 study: build
-	@for study in $(STUDIES) $(if $(VARIANT),training); do \
+	@for study in $(STUDIES); do \
 	  echo "== study $$study"; \
 	  build/release/bin/winnow study $$study --out build/study --page docs/studies.md \
-	    $(if $(VARIANT),--variant $(VARIANT)) > build/study-$$study.log || exit 1; \
+	    --variant $(VARIANT) > build/study-$$study.log || exit 1; \
 	done
 	@for run in build/study/*/*/run.json; do \
 	  run=$${run%/run.json}; build/release/bin/winnow report $$run -o $$run.html || exit 1; \

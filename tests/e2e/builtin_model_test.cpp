@@ -21,12 +21,13 @@ constexpr int32_t kQuestions = 40;
 
 class BuiltinModelTest : public ::testing::Test {
  protected:
-  static void SetUpTestSuite() {
+  static void SetUpTestSuite() { model_ = load(""); }
+  static std::shared_ptr<const engine::Model> load(const std::string& variant) {
     engine::ModelOptions options;
-    options.text_path = path("text");
-    options.mmproj_path = path("mmproj");
+    options.text_path = path(variant + "text");
+    options.mmproj_path = path(variant + "mmproj");
     options.device = "cpu";
-    model_ = engine::Model::load(options);
+    return engine::Model::load(options);
   }
   static void TearDownTestSuite() { model_.reset(); }
   static std::string path(const std::string& part) {
@@ -34,17 +35,18 @@ class BuiltinModelTest : public ::testing::Test {
   }
 
   /// Percent right of each configuration.
-  static std::vector<double> percent(const std::string& benchmark, const std::vector<std::string>& uses) {
+  static std::vector<double> percent(const std::string& benchmark, const std::vector<std::string>& uses,
+                                     const std::shared_ptr<const engine::Model>& model = model_) {
     std::vector<testing::Configuration> configurations;
     for (const std::string& use : uses) {
       if (use == "shuffled")
         configurations.push_back({use, {}, testing::Shown::Other});
       else
-        configurations.push_back(testing::parse_configuration(use, model_->llama().n_layer));
+        configurations.push_back(testing::parse_configuration(use, model->llama().n_layer));
     }
     const auto items = scenes::draw_benchmark(benchmark, scenes::Split::Test, 77, kQuestions);
     const auto score =
-        testing::add_up(items, testing::answer_items(model_, items, configurations, {.n_workers = 2}));
+        testing::add_up(items, testing::answer_items(model, items, configurations, {.n_workers = 2}));
     std::vector<double> out;
     for (const testing::Tally& tally : score.all) out.push_back(100.0 * tally.right / tally.n);
     return out;
@@ -87,6 +89,15 @@ TEST_F(BuiltinModelTest, PruningCostsReadingMost) {
       percent("textvqa", {"none", "random@50%+position=original", "random@11%+position=original"});
   EXPECT_GE(reading[0], reading[1] + 10.0);
   EXPECT_GE(reading[1], reading[2] + 5.0);
+}
+
+/// What merging in training is for: the same number of tokens, chosen by chance afterwards, read far less.
+TEST_F(BuiltinModelTest, TheMergingVariantReadsFromAQuarterOfTheTokens) {
+  const auto merging = load("merge-");
+  EXPECT_EQ(merging->grid().size(), 36);
+  const double merged = percent("textvqa", {"none"}, merging)[0];
+  EXPECT_GE(merged, 60.0);
+  EXPECT_GE(merged, percent("textvqa", {"random@25%+position=original"})[0] + 20.0);
 }
 
 TEST_F(BuiltinModelTest, LibllamaHasTheSameLogitsForOurImageEmbeddings) {
@@ -153,8 +164,10 @@ TEST_F(BuiltinModelTest, ResizeIsABaseline) {
 }
 
 TEST_F(BuiltinModelTest, WeightsAreSmallEnoughToShip) {
-  EXPECT_LE(std::filesystem::file_size(path("text")) + std::filesystem::file_size(path("mmproj")),
-            25U << 20U);
+  std::uintmax_t bytes = 0;
+  for (const char* file : {"text", "mmproj", "merge-text", "merge-mmproj"})
+    bytes += std::filesystem::file_size(path(file));
+  EXPECT_LE(bytes, 25U << 20U);
 }
 
 }  // namespace

@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <array>
-#include <map>
 #include <optional>
 #include <utility>
 
@@ -80,12 +79,11 @@ std::string curve_table(const eval::Comparison& comparison) {
   return to_string(table, TableFormat::Markdown);
 }
 
-/// Every second group of each benchmark's questions: 0 for choosing, 1 for reporting.
-record::Run half_of(const record::Run& run, int64_t which) {
-  std::map<std::string, std::map<std::string, int64_t>> groups;  // by benchmark
+/// About half of the groups of questions, by chance and always the same: 0 for choosing, 1 for reporting.
+/// Their order will not do: POPE's yes and no take turns.
+record::Run half_of(const record::Run& run, uint64_t which) {
   return part_of(run, [&](const record::ResultRow& row) {
-    auto& of_benchmark = groups[row.benchmark];
-    return of_benchmark.try_emplace(row.group, std::ssize(of_benchmark)).first->second % 2 == which;
+    return sweep::question_seed(0, row.benchmark + "/" + row.group) % 2 == which;
   });
 }
 
@@ -132,7 +130,8 @@ Section alpha(const Lab& lab) {
   section.body = fmt::format(
       "`balanced` before layer K with {} kept, alpha 1 = FastV's score alone; the best of each row is "
       "bold:\n\n{}\n"
-      "Alpha chosen by task: the best on every second group of questions, reported on the others.\n\n{}",
+      "Alpha chosen by task: the best on one half of the questions, drawn by group, reported on the other "
+      "half.\n\n{}",
       kKeep, curve_table(comparison), choice_table(lab, run));
   return section;
 }
