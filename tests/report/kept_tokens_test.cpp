@@ -172,7 +172,7 @@ TEST_F(ExamplePictures, OfAStudyLieBesideItsRunsAndEachRunHasItsOwnCount) {
       folder_.at("scenes/pope-seed7-n20/pope"));  // another run's, without the questions
   std::filesystem::create_directories(folder_.at("study/run"));
   source_.run_folders = {folder_.at("study/run")};
-  const auto items = eval::find_benchmark("pope").load(folder_.at("scenes/pope-seed7-n2/pope"), {});
+  const auto items = eval::find_benchmark("pope").load(folder_.at("scenes/pope-seed7-n2/pope"), {"", 2});
   for (std::size_t i = 0; i < run_.rows.size(); ++i) run_.rows[i].question_id = items[i / 3].id;
   EXPECT_EQ(add(), std::vector<std::string>{});
   EXPECT_TRUE(examples_.at(0).picture);
