@@ -57,8 +57,9 @@ const Study& find_study(std::string_view name) {
 }
 
 std::string to_markdown(const Study& study, const Section& section) {
+  const std::string answer = section.answer.substr(0, section.answer.find_last_not_of(' ') + 1);
   return fmt::format("## {}: {}\n\n**The paper:** {}\n\n**Here:** {}\n\n{}", study.name, study.title,
-                     study.claim, section.answer, section.body);
+                     study.claim, answer, section.body);
 }
 
 }  // namespace winnow::study
