@@ -22,11 +22,14 @@ constexpr int32_t kQuestions = 40;
 class BuiltinModelTest : public ::testing::Test {
  protected:
   static void SetUpTestSuite() { model_ = load(""); }
-  static std::shared_ptr<const engine::Model> load(const std::string& variant) {
+  /// In the type that the commands run it in, if no other is asked for.
+  static std::shared_ptr<const engine::Model> load(const std::string& variant,
+                                                   const std::string& type = "q8_0") {
     engine::ModelOptions options;
     options.text_path = path(variant + "text");
     options.mmproj_path = path(variant + "mmproj");
     options.device = "cpu";
+    options.text_type = options.tower_type = type;
     return engine::Model::load(options);
   }
   static void TearDownTestSuite() { model_.reset(); }
@@ -102,16 +105,17 @@ TEST_F(BuiltinModelTest, TheMergingVariantReadsFromAQuarterOfTheTokens) {
 
 TEST_F(BuiltinModelTest, LibllamaHasTheSameLogitsForOurImageEmbeddings) {
   const auto item = scenes::draw_benchmark("gqa", scenes::Split::Test, 5, 1).front();
+  const auto model = load("", "stored");
   engine::SessionOptions options;
   options.n_threads = 1;
-  engine::Session session(model_, options);
+  engine::Session session(model, options);
   const auto image = session.encode({scenes::kSide, scenes::kSide, scenes::render(item.scenes[0])},
                                     engine::ImageFit::Pad, {});
-  const auto form = engine::choose_template("", model_->text_file(), model_->tokenizer());
-  const auto prompt = engine::make_turn(form, item.question.text, 1, true, model_->tokenizer());
+  const auto form = engine::choose_template("", model->text_file(), model->tokenizer());
+  const auto prompt = engine::make_turn(form, item.question.text, 1, true, model->tokenizer());
   std::vector<float> embeddings;
   for (const engine::PromptPiece& piece : prompt) {
-    const auto rows = piece.image < 0 ? engine::embed_tokens(model_->llama(), model_->text_file(), piece.ids)
+    const auto rows = piece.image < 0 ? engine::embed_tokens(model->llama(), model->text_file(), piece.ids)
                                       : image.projected;
     embeddings.insert(embeddings.end(), rows.begin(), rows.end());
   }
