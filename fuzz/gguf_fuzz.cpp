@@ -10,6 +10,7 @@
 #include "winnow/base/error.h"
 #include "winnow/engine/decoder/llama.h"
 #include "winnow/engine/projector/mlp.h"
+#include "winnow/engine/projector/tiling.h"
 #include "winnow/engine/tokenizer.h"
 #include "winnow/engine/vision/clip.h"
 
@@ -50,7 +51,9 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     attempt([&] {
       const ClipConfig clip = read_clip_config(file);
       check_tensors(file, clip_tensors(clip));
-      check_tensors(file, mlp_tensors(read_mlp_config(file, clip.n_embd, clip.grid())));
+      const MlpConfig mlp = read_mlp_config(file, clip.n_embd, clip.grid());
+      check_tensors(file, mlp_tensors(mlp));
+      check_tensors(file, tiling_tensors(read_tiling(file, clip.image_size_px), mlp.n_out));
     });
     attempt([&] {
       const LlamaConfig llama = read_llama_config(file);

@@ -3,7 +3,7 @@
 #include <span>
 
 #include "winnow/base/error.h"
-#include "winnow/engine/image.h"
+#include "winnow/engine/image_tiles.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   winnow::engine::ImageLimits limits;
@@ -13,8 +13,12 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     for (const auto fit : {winnow::engine::ImageFit::Crop, winnow::engine::ImageFit::Pad}) {
       const winnow::engine::ImageSpec spec{8, {0.5f, 0.5f, 0.5f}, {0.5f, 0.5f, 0.5f}, fit};
       const winnow::engine::Pixels pixels = winnow::engine::preprocess(image, spec);
-      winnow::engine::draw_kept(image, pixels, 2, 2, std::vector<int32_t>{0, 3});
+      const winnow::engine::KeptPatches kept{pixels.map, pixels.size_px, 2, 2, {0, 3}};
+      winnow::engine::draw_kept(image, {&kept, 1});
     }
+    const winnow::engine::PixelSize resolutions[] = {{16, 8}, {8, 16}};
+    const auto canvas = winnow::engine::choose_canvas({image.width, image.height}, resolutions, 8);
+    winnow::engine::cut_tiles(image, canvas, {8, {0.5f, 0.5f, 0.5f}, {0.5f, 0.5f, 0.5f}, {}});
   } catch (const winnow::Error&) {
   }
   return 0;

@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
 """`winnow select` on the file of `winnow trace --signals` must make the plan that the engine made.
 
-    select_equals_trace.py WINNOW LLAVA15     the program, tests/data/llava15
+    select_equals_trace.py WINNOW DATA     the program, tests/data
 
 For every method of `winnow methods`: one forward pass with pruning, then the method alone on each signal file. Kept
-tokens, plan and scores must be equal to the last bit, and the output vectors must be the rows that the decoder read.
+tokens, plan and scores must be equal to the last bit, and the output vectors must be the rows that the decoder read. Of a picture cut into
+tiles the tokens that the method keeps of each tile must be those that the whole run kept.
 """
 import array
 import glob
@@ -35,6 +36,11 @@ def read(path):
     return tensors, metadata
 
 
+def of_picture(tile, cell):
+    """Number of a tile's token among the 52 of the picture of llava_next: 4 x 4 of the whole, then rows of two tiles of 2 x 4 and a newline."""
+    return cell if tile == 0 else 16 + ((tile - 1) // 2 * 2 + cell // 4) * 9 + (tile - 1) % 2 * 4 + cell % 4
+
+
 def rows(tensor, wanted):
     shape, values = tensor
     width = shape[-1]
@@ -43,8 +49,8 @@ def rows(tensor, wanted):
 
 class Comparison:
     def __init__(self, program, data, folder):
-        self.program, self.data, self.folder = program, data, folder
-        ids = list(read(os.path.join(data, "exact.safetensors"))[0]["input_ids"][1])
+        self.program, self.all_data, self.data, self.folder = program, data, os.path.join(data, "llava15"), folder
+        ids = list(read(os.path.join(self.data, "exact.safetensors"))[0]["input_ids"][1])
         self.first = ids.index(IMAGE_TOKEN)
         self.ids = ids
         self.problems, self.n_files = [], 0
@@ -78,6 +84,33 @@ class Comparison:
             self.n_files += 1
             self.problems += [f"{use} --keep {keep}, {os.path.basename(path)}: {problem}"
                               for problem in self.problems_of(path, trace, n_images)]
+
+    def compare_tiles(self, use, keep):
+        """A step after the tower on a picture cut into tiles: the union of what `select` keeps of each."""
+        for old in glob.glob(os.path.join(self.folder, "*")):
+            os.remove(old)
+        data = os.path.join(self.all_data, "llava_next")
+        done = self.run("trace", "-m", os.path.join(data, "text.gguf"), "--mmproj", os.path.join(data, "mmproj.gguf"), "--image",
+                        os.path.join(data, "image.png"), "-p", "hi", "--f32", "-t", "1", "--prune", use, "--keep", keep, "--seed", SEED, "--out",
+                        "trace.safetensors", "--signals", "signals.safetensors")
+        if done.returncode != 0:
+            self.problems.append(f"tiles, trace --prune {use}: {done.stderr}")
+            return
+        trace = read(os.path.join(self.folder, "trace.safetensors"))[0]
+        kept = []
+        for path in sorted(glob.glob(os.path.join(self.folder, "signals*.safetensors"))):
+            self.n_files += 1
+            metadata = read(path)[1]
+            done = self.run("select", metadata["method"], "--signals", path, "--keep", metadata["n_keep"], "--seed", SEED, "--out", "plan.out")
+            if done.returncode != 0:
+                self.problems.append(f"tiles, select {use}: {done.stderr}")
+                return
+            plan = read(os.path.join(self.folder, "plan.out"))[0]
+            kept += [of_picture(int(metadata["tile"]), cell) for cell in plan["kept"][1]]
+        if "prune.0.kept" not in trace:
+            return
+        if sorted(kept) != sorted(trace["prune.0.kept"][1]):
+            self.problems.append(f"tiles, {use}: select keeps {sorted(kept)}, the engine {list(trace['prune.0.kept'][1])}")
 
     def problems_of(self, path, trace, n_images):
         metadata = read(path)[1]
@@ -133,6 +166,10 @@ def main():
         comparison.compare("balanced:importance=cls,redundancy=mean", "5", layer=3)
         comparison.compare("random", "11", layer=2)
         comparison.compare("then(tome, divprune, fastv@2)", "50%,50%,3")
+        for method in methods:
+            if method["stage"] == "after_tower" and not method["across_tiles"]:
+                comparison.compare_tiles(method["name"], "15")
+        comparison.compare_tiles("random", "15")
         for use in ("random", "fastv"):  # a stream of random numbers for each picture
             comparison.compare(use, "17", n_images=2)
     for problem in comparison.problems:

@@ -75,6 +75,7 @@ TEST(SignalFileTest, EverySignalComesBack) {
     const std::string path = testing::TempDir() + "winnow_signals.safetensors";
     record::TensorFile written = signal_tensors(given, kBlocks);
     written.metadata["image"] = "3";
+    if (token_of.empty()) written.metadata["tile"] = "2";
     record::write_safetensors(written, path);
     const SignalFile file = SignalFile::read(path);
     const Signals back = read_needs(file, needs);
@@ -86,6 +87,7 @@ TEST(SignalFileTest, EverySignalComesBack) {
     EXPECT_EQ(back.rope.d_head, given.rope.d_head);
     EXPECT_EQ(back.rope.base, given.rope.base);
     EXPECT_EQ(file.image(), 3);
+    EXPECT_EQ(file.tile(), token_of.empty() ? 2 : -1);
     EXPECT_EQ(file.n(), given.n());
     for (const Need& need : needs)
       expect_same(back.view(need), given.view(need), prune::signal_name(need.signal));
@@ -174,6 +176,7 @@ TEST(SignalFileTest, BadFilesAreNamed) {
   for (const char* image : {"", "one", "-1", "1.5", "99999999999"}) {
     expect_bad(kBad, {"metadata 'image'", image},
                [&](record::TensorFile& f) { f.metadata["image"] = image; });
+    expect_bad(kBad, {"metadata 'tile'", image}, [&](record::TensorFile& f) { f.metadata["tile"] = image; });
   }
   expect_bad(kBad, {"f: tensor grid, got nothing"}, [](record::TensorFile& f) { f.tensors.erase("grid"); });
   expect_bad(kBad, {"tensor grid, got [3] of integers"}, put_i32("grid", {3}, {1, 2, 3}));

@@ -20,8 +20,8 @@ namespace fs = std::filesystem;
 using engine::GgufFile;
 using nlohmann::json;
 
-constexpr int kLayers = 5, kHeads = 6, kHeadDim = 16;  // of the text model
-constexpr int kBlocks = 4;                             // of the tower
+constexpr int kLayers = 5, kHeadDim = 16;  // of the text models
+constexpr int kBlocks = 4;                 // of the tower
 constexpr const char* kJsonFiles[] = {"config.json", "added_tokens.json", "generation_config.json",
                                       "preprocessor_config.json", "tokenizer_config.json"};
 
@@ -41,7 +41,7 @@ FolderTensor from_gguf(const GgufFile& file, const std::string& name) {
 FolderTensor halves(const FolderTensor& pairs) {
   FolderTensor out = pairs;
   const int64_t n_cols = pairs.shape[1];
-  for (int64_t head = 0; head < kHeads; ++head) {
+  for (int64_t head = 0; head < pairs.shape[0] / kHeadDim; ++head) {
     for (int64_t pair = 0; pair < kHeadDim / 2; ++pair) {
       for (int64_t side = 0; side < 2; ++side) {
         const int64_t from = head * kHeadDim + 2 * pair + side;
@@ -216,6 +216,41 @@ CheckpointFolder llava_folder(const std::string& name, Layout layout) {
   add_tower(mmproj, start + "vision_tower.vision_model.", folder);
   add_pair(mmproj, "mm.0", start + "multi_modal_projector.linear_1", folder);
   add_pair(mmproj, "mm.2", start + "multi_modal_projector.linear_2", folder);
+  return folder;
+}
+
+CheckpointFolder llava_next_folder(const std::string& name, Layout layout) {
+  const GgufFile text(testing::next_path("text.gguf"));
+  const GgufFile mmproj(testing::next_path("mmproj.gguf"));
+  CheckpointFolder folder;
+  folder.path = testing::scratch_folder() + "/" + name;
+  folder.json["added_tokens.json"] = json_file("added_tokens.json");
+  folder.json["tokenizer_config.json"] = json_file("tokenizer_config.json");
+  for (const char* file : {"config.json", "generation_config.json", "preprocessor_config.json"}) {
+    folder.json[file] = json::parse(read_text(testing::next_path(std::string("hf/") + file)));
+  }
+  folder.tokenizer_model = read_text(testing::oracle_path("hf/tokenizer.model"));
+  if (layout == Layout::Original) {
+    add_text(text, "model.", "lm_head", folder);
+    add_pair(mmproj, "mm.0", "model.mm_projector.0", folder);
+    add_pair(mmproj, "mm.2", "model.mm_projector.2", folder);
+    folder.tensors["model.image_newline"] = from_gguf(mmproj, "v.image_newline");
+    json config = original_config(folder.json["config.json"]);
+    config["image_aspect_ratio"] = "anyres";
+    config["mm_patch_merge_type"] = "spatial_unpad";
+    config["image_grid_pinpoints"] = {{112, 56}, {56, 112}, {112, 112}, {56, 168}, {168, 56}};
+    folder.json["config.json"] = config;
+    folder.json.erase("preprocessor_config.json");
+    return folder;
+  }
+  const bool is_new = layout == Layout::New;
+  const std::string start = is_new ? "model." : "";
+  add_text(text, is_new ? "model.language_model." : "language_model.model.",
+           is_new ? "lm_head" : "language_model.lm_head", folder);
+  add_tower(mmproj, start + "vision_tower.vision_model.", folder);
+  add_pair(mmproj, "mm.0", start + "multi_modal_projector.linear_1", folder);
+  add_pair(mmproj, "mm.2", start + "multi_modal_projector.linear_2", folder);
+  folder.tensors[start + "image_newline"] = from_gguf(mmproj, "v.image_newline");
   return folder;
 }
 

@@ -37,6 +37,8 @@ struct CheckpointFolder {
 
 /// The model of tests/data/llava15 in a folder of the test's scratch folder. Nothing is written yet.
 CheckpointFolder llava_folder(const std::string& name, Layout layout = Layout::Old);
+/// The model of tests/data/llava_next, with the tokenizer of the other.
+CheckpointFolder llava_next_folder(const std::string& name, Layout layout = Layout::Old);
 /// A whole CLIP checkpoint: the tower of tests/data/llava15, and the text tower of synth's "tiny" in `mmproj`
 /// (if not empty).
 CheckpointFolder clip_folder(const std::string& name, const std::string& mmproj = "");

@@ -123,6 +123,84 @@ TEST(Convert, OriginalLayoutThatHoldsItsTower) {
   expect_fixtures_pair(convert(folder, GGML_TYPE_F32, clip.path));
 }
 
+void expect_next_pair(const ConvertedFiles& files) {
+  expect_same_tensors(files.text, testing::next_path("text.gguf"));
+  expect_same_tensors(files.mmproj, testing::next_path("mmproj.gguf"));
+  const GgufFile mmproj(files.mmproj);
+  EXPECT_EQ(mmproj.text("clip.vision.mm_patch_merge_type"), "spatial_unpad");
+  EXPECT_EQ(mmproj.numbers("clip.vision.image_grid_pinpoints"),
+            (std::vector<double>{112, 56, 56, 112, 112, 112, 56, 168, 168, 56}))
+      << "width, height";
+}
+
+/// As above, of the checkpoint behind tests/data/llava_next.
+TEST(ConvertNext, FixtureIsTheCheckpointOfTheReferenceResults) {
+  std::string bytes;
+  for (const auto& [name, tensor] : test::llava_next_folder("next_sha").tensors) {
+    if (name.find("post_layernorm") != std::string::npos) continue;
+    bytes += name;
+    bytes.append(reinterpret_cast<const char*>(tensor.values.data()), tensor.values.size() * sizeof(float));
+  }
+  EXPECT_EQ(record::sha256_of(bytes), "80270ace7602cc9b3d7512996e5b647685cff05ab93d798c4eed97b9c6096e4d");
+}
+
+TEST(ConvertNext, BothLayoutsOfTransformers) {
+  for (const Layout layout : {Layout::Old, Layout::New}) {
+    const CheckpointFolder folder =
+        test::llava_next_folder(layout == Layout::Old ? "next_old" : "next_new", layout);
+    folder.write("F32", 2);
+    const ConvertedFiles files = convert(folder);
+    expect_next_pair(files);
+    EXPECT_EQ(GgufFile(files.text).text("winnow.prompt_template"), "vicuna_v1");
+  }
+}
+
+TEST(ConvertNext, OriginalLayoutWithItsTower) {
+  const CheckpointFolder folder = test::llava_next_folder("next_original", Layout::Original);
+  const CheckpointFolder whole = test::llava_next_folder("next_whole");
+  CheckpointFolder clip = test::clip_folder("next_clip");
+  clip.tensors.clear();
+  const std::string start = "vision_tower.";
+  for (const auto& [name, tensor] : whole.tensors) {
+    if (name.starts_with(start)) clip.tensors[name.substr(start.size())] = tensor;
+  }
+  clip.json["config.json"]["vision_config"] = whole.json.at("config.json")["vision_config"];
+  clip.json["preprocessor_config.json"] = whole.json.at("preprocessor_config.json");
+  folder.write();
+  clip.write();
+  expect_next_pair(convert(folder, GGML_TYPE_F32, clip.path));
+}
+
+/// A Llama of other sizes with a prompt of its own.
+TEST(ConvertNext, MistralTextModel) {
+  CheckpointFolder folder = test::llava_next_folder("next_mistral");
+  nlohmann::json& text = folder.json["config.json"]["text_config"];
+  text["model_type"] = "mistral";
+  text["sliding_window"] = nullptr;
+  text["rope_parameters"]["rope_theta"] = 1e6;
+  folder.write();
+  const ConvertedFiles files = convert(folder);
+  EXPECT_EQ(GgufFile(files.text).text("winnow.prompt_template"), "mistral_instruct");
+  const auto model = load(files);
+  EXPECT_EQ(model->llama().rope.freq_base, 1e6F);
+  EXPECT_EQ(engine::choose_template("", model->text_file(), model->tokenizer()).name, "mistral_instruct");
+  folder.json["chat_template.json"] = {{"chat_template", "{{ '[INST] ' }}{{ ' [/INST]' }}"}};
+  folder.write();
+  EXPECT_EQ(GgufFile(convert(folder).text).text("winnow.prompt_template"), "mistral_instruct");
+}
+
+TEST(ConvertNext, NewlineIsNeededWithTilesAndRefusedWithout) {
+  CheckpointFolder folder = test::llava_next_folder("next_newline");
+  folder.tensors.erase("image_newline");
+  folder.write();
+  expect_error(ErrorCode::NotFound, "image_newline' is missing, expected shape [96]",
+               [&] { convert(folder); });
+  CheckpointFolder plain = llava_folder("plain_newline");
+  plain.tensors["image_newline"] = {{96}, std::vector<float>(96, 1.0F), false};
+  plain.write();
+  expect_error(ErrorCode::Unsupported, "image_newline", [&] { convert(plain); });
+}
+
 /// 64-bit numbers hold the same weights; halves hold what ggml rounds them to.
 TEST(Convert, EveryStoredType) {
   for (const std::string type : {"F64", "F16", "BF16"}) {

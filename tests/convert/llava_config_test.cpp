@@ -131,9 +131,11 @@ TEST(LlavaConfig, Refused) {
   const auto unsupported = [&](const std::string& text, const char* path, const json& value) {
     refused(ErrorCode::Unsupported, text, path, value);
   };
-  unsupported("got 'LlavaNextForConditionalGeneration', expected LlavaForConditionalGeneration",
-              "/architectures", {"LlavaNextForConditionalGeneration"});
-  unsupported("text model, got 'mistral', expected 'llama'", "/text_config/model_type", "mistral");
+  unsupported("got 'LlavaOnevisionForConditionalGeneration', expected LlavaForConditionalGeneration",
+              "/architectures", {"LlavaOnevisionForConditionalGeneration"});
+  unsupported("text model, got 'qwen2', expected 'llama' or 'mistral'", "/text_config/model_type", "qwen2");
+  unsupported("sliding_window, got 1024, expected null or at least the context of 2048",
+              "/text_config/sliding_window", 1024);
   unsupported("hidden_act, got 'gelu', expected 'silu'", "/text_config/hidden_act", "gelu");
   unsupported("projector_hidden_act, got 'relu'", "/projector_hidden_act", "relu");
   unsupported("vision_feature_select_strategy, got 'full'", "/vision_feature_select_strategy", "full");
@@ -151,6 +153,87 @@ TEST(LlavaConfig, Refused) {
   corrupt("width 64 does not divide into 5 heads", "/vision_config/num_attention_heads", 5);
   corrupt("text_config: got number", "/text_config", 1);
   corrupt("rope_theta, got -1", "/text_config/rope_parameters/rope_theta", -1.0);
+}
+
+using Sizes = std::vector<engine::PixelSize>;
+
+/// config.json of llava-hf/llava-v1.6-mistral-7b-hf; resolutions are height, width.
+TEST(LlavaConfig, PublishedMistral) {
+  CheckpointFolder made = folder();
+  made.json["config.json"] = json::parse(R"({
+    "architectures": ["LlavaNextForConditionalGeneration"], "image_token_index": 32000, "model_type": "llava_next",
+    "image_grid_pinpoints": [[336, 672], [672, 336], [672, 672], [1008, 336], [336, 1008]],
+    "projector_hidden_act": "gelu", "tie_word_embeddings": false,
+    "text_config": {"architectures": ["MistralForCausalLM"], "intermediate_size": 14336,
+                    "max_position_embeddings": 32768, "model_type": "mistral", "num_key_value_heads": 8,
+                    "rms_norm_eps": 1e-05, "rope_theta": 1000000.0, "sliding_window": null, "vocab_size": 32064},
+    "vision_config": {"hidden_size": 1024, "image_size": 336, "intermediate_size": 4096,
+                      "model_type": "clip_vision_model", "num_attention_heads": 16, "num_hidden_layers": 24,
+                      "patch_size": 14, "projection_dim": 768, "vocab_size": 32000},
+    "use_image_newline_parameter": true, "vision_feature_layer": -2,
+    "vision_feature_select_strategy": "default"})");
+  made.json["preprocessor_config.json"]["crop_size"] = 336;
+  const LlavaConfig config = read(made);
+  EXPECT_TRUE(config.is_mistral);
+  EXPECT_EQ(config.text.n_embd, 4096);
+  EXPECT_EQ(config.text.n_ff, 14336);
+  EXPECT_EQ(config.text.n_head_kv, 8);
+  EXPECT_EQ(config.text.d_head, 128);
+  EXPECT_EQ(config.text.n_ctx, 32768);
+  EXPECT_EQ(config.text.rope.freq_base, 1e6F);
+  EXPECT_EQ(config.tiling.resolutions, (Sizes{{672, 336}, {336, 672}, {672, 672}, {336, 1008}, {1008, 336}}));
+
+  json& text = made.json["config.json"]["text_config"];
+  text.erase("sliding_window");  // transformers' MistralConfig has one of 4096 then
+  expect_error(ErrorCode::Unsupported,
+               "sliding_window, got 4096, expected null or at least the context of 32768",
+               [&] { read(made); });
+  text["sliding_window"] = 32768;
+  EXPECT_NO_THROW(read(made)) << "never shorter than the text";
+  text["sliding_window"] = nullptr;
+  text.erase("num_key_value_heads");
+  text.erase("intermediate_size");
+  text.erase("max_position_embeddings");
+  EXPECT_EQ(read(made).text.n_head_kv, 8);
+  EXPECT_EQ(read(made).text.n_ff, 14336);
+  EXPECT_EQ(read(made).text.n_ctx, 131072);
+}
+
+TEST(LlavaConfig, ResolutionsOfTiles) {
+  CheckpointFolder made = test::llava_next_folder("config_next");
+  made.tensors.clear();
+  EXPECT_EQ(read(made).tiling.resolutions, (Sizes{{112, 56}, {56, 112}, {112, 112}, {56, 168}, {168, 56}}));
+  EXPECT_FALSE(read(made).is_mistral);
+  EXPECT_FALSE(read(folder()).tiling.cuts());
+  json& pairs = made.json["config.json"]["image_grid_pinpoints"];
+  pairs = {{56, 100}};
+  expect_error(ErrorCode::Corrupt, "got [56,100], expected two multiples of the tower's 56 px",
+               [&] { read(made); });
+  pairs = {{56, 56, 56}};
+  expect_error(ErrorCode::Corrupt, "got [56,56,56], expected two multiples", [&] { read(made); });
+  pairs = json::array();
+  expect_error(ErrorCode::Corrupt, "got [], expected a list of pairs", [&] { read(made); });
+  made.json["config.json"].erase("image_grid_pinpoints");
+  expect_error(ErrorCode::Corrupt, "field 'image_grid_pinpoints' is missing", [&] { read(made); });
+}
+
+/// The authors write width, height, and say how tiles are put together.
+TEST(LlavaConfig, OriginalLayoutWithTiles) {
+  CheckpointFolder made = test::llava_next_folder("config_next_original", Layout::Original);
+  made.tensors.clear();
+  CheckpointFolder clip = test::clip_folder("config_next_clip");
+  clip.tensors.clear();
+  clip.json["config.json"]["vision_config"]["image_size"] = 56;
+  clip.json["preprocessor_config.json"]["crop_size"] = 56;
+  clip.write();
+  EXPECT_EQ(read(made, clip.path).tiling.resolutions,
+            (Sizes{{112, 56}, {56, 112}, {112, 112}, {56, 168}, {168, 56}}));
+  made.json["config.json"]["architectures"] = {"LlavaMistralForCausalLM"};
+  made.json["config.json"]["sliding_window"] = nullptr;
+  EXPECT_TRUE(read(made, clip.path).is_mistral);
+  made.json["config.json"]["mm_patch_merge_type"] = "flat";
+  expect_error(ErrorCode::Unsupported, "mm_patch_merge_type, got 'flat', expected 'spatial_unpad'",
+               [&] { read(made, clip.path); });
 }
 
 TEST(LlavaConfig, MissingAndDamagedFiles) {

@@ -172,9 +172,9 @@ TEST_P(MergedModel, TowerSignalsAreMeansOverTheGroups) {
   Session merged(model_of(merge(), pool()), threads(1));
   const EncodedImage patches = plain.encode(one_picture(), ImageFit::Crop, request);
   const EncodedImage groups = merged.encode(one_picture(), ImageFit::Crop, request);
-  ASSERT_EQ(patches.grid.size(), kPatches);
-  EXPECT_EQ(groups.grid.size(), n_visual());
-  EXPECT_EQ(groups.grid.cols, 8 / side());
+  ASSERT_EQ(patches.layout.n(), kPatches);
+  EXPECT_EQ(groups.layout.grid.size(), n_visual());
+  EXPECT_EQ(groups.layout.grid.cols, 8 / side());
   EXPECT_LE(worst_error(groups.features, means(patches.features, 64, side())), 1e-6);
   ASSERT_EQ(groups.signals.size(), request.needs.size());
   for (std::size_t i = 0; i < groups.signals.size(); ++i) {
@@ -201,7 +201,7 @@ TEST_P(MergedModel, ImageOfAnotherModelIsRefused) {
   Session plain(model_of(1, 1), threads(1));
   Session merged(model_of(merge(), pool()), threads(1));
   EncodedImage image = plain.encode(one_picture(), ImageFit::Crop, {});
-  image.grid = model().grid();
+  image.layout = single_layout(model().grid());
   EXPECT_THROW(merged.prefill({{{}, 0}}, {&image}, {}, 0), Error);
 }
 

@@ -63,8 +63,8 @@ TEST_P(SmallerPicture, EqualsTheReference) {
   const auto& [use, keep, side] = GetParam();
   const auto model = testing::oracle_model();
   const Encoded got = encode(model, steps_of(*model, use, keep));
-  EXPECT_EQ(got.image.grid.rows, side);
-  EXPECT_EQ(got.image.grid.cols, side);
+  EXPECT_EQ(got.image.layout.grid.rows, side);
+  EXPECT_EQ(got.image.layout.grid.cols, side);
   const std::size_t size_px = static_cast<std::size_t>(side) * kPatchPx;
   ASSERT_EQ(got.pixels.size(), 3 * size_px * size_px);
   const Pixels direct = preprocess(a_picture(), {side * kPatchPx, model->clip().mean, model->clip().std});
@@ -105,7 +105,7 @@ TEST(SmallerPicture, OfAProjectorThatMergesPatches) {
     const testing::ReferenceLlava reference(files.text, files.mmproj);
     for (const auto& [use, keep] : {std::pair{"resize", "8"}, std::pair{"resize:side=2", ""}}) {
       const Encoded got = encode(model, steps_of(*model, use, keep));
-      EXPECT_EQ(got.image.grid.size(), 4);
+      EXPECT_EQ(got.image.layout.grid.size(), 4);
       EXPECT_EQ(got.pixels.size(), 3U * 56 * 56);
       const auto expected = reference.encode(got.pixels, model->clip().n_layer + 1);
       EXPECT_LE(worst_error(got.image.projected, expected.projected.values), 2e-5);

@@ -126,7 +126,8 @@ Sequence small_sequence(const EncodedImage& first, const EncodedImage& second) {
 void gather_plans(Sequence& s, const std::vector<prune::Plan>& plans, prune::PositionPolicy policy) {
   std::vector<std::vector<float>> outputs;
   for (std::size_t i = 0; i < plans.size(); ++i) {
-    outputs.push_back(plan_outputs(s, s.images[i], plans[i], !s.images[i].image->cls_token.empty()));
+    const ImageRun& run = s.images[i];
+    outputs.push_back(plan_outputs(plans[i], s.rows(run.first, run.count), run.image->cls_token));
   }
   gather(s, plans, outputs, policy);
 }
@@ -170,7 +171,7 @@ TEST(Gather, ImagesCanLoseAllTokens) {
 TEST(Gather, TheClsTokenMustBeThere) {
   const EncodedImage image;
   const Sequence s = small_sequence(image, image);
-  EXPECT_THROW(plan_outputs(s, s.images[0], prune::selection_plan(Ints{3}), true), Error);
+  EXPECT_THROW(plan_outputs(prune::selection_plan(Ints{3}), s.rows(1, 3), image.cls_token), Error);
 }
 
 // --- plans ---------------------------------------------------------------------------------------------

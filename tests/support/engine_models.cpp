@@ -76,6 +76,26 @@ engine::Prompt oracle_prompt() {
   return engine::prompt_from_ids(oracle_results().at("input_ids").i32, kOracleImageToken, kOracleVisual, 1);
 }
 
+std::string next_path(const std::string& name) { return WINNOW_TEST_DATA "/llava_next/" + name; }
+
+const record::TensorFile& next_results() {
+  static const record::TensorFile file = record::read_safetensors(next_path("results.safetensors"));
+  return file;
+}
+
+std::shared_ptr<const engine::Model> next_model(bool f32) {
+  static std::map<bool, std::shared_ptr<const engine::Model>> loaded;
+  auto& model = loaded[f32];
+  if (model == nullptr) model = load_model({next_path("text.gguf"), next_path("mmproj.gguf")}, f32);
+  return model;
+}
+
+engine::Image next_picture() { return engine::load_image(next_path("image.png")); }
+
+engine::Prompt next_prompt() {
+  return engine::prompt_from_ids(next_results().at("input_ids").i32, kOracleImageToken, {52});
+}
+
 const std::string& scratch_folder() {
   static const ScratchFolder folder;
   return folder.path;

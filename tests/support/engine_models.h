@@ -37,6 +37,14 @@ const ReferenceLlava& oracle_reference();
 /// The prompt of the results: text, image, text.
 engine::Prompt oracle_prompt();
 
+// The model of tests/data/llava_next: 52 visual tokens from index 7 of 68 on, 4 of them newlines.
+std::string next_path(const std::string& name);
+const record::TensorFile& next_results();
+std::shared_ptr<const engine::Model> next_model(bool f32 = true);
+engine::Image next_picture();
+/// The prompt of the results.
+engine::Prompt next_prompt();
+
 /// Folder of this process for files made by tests, removed at its end.
 const std::string& scratch_folder();
 /// A GGUF file there with nothing but metadata: set_keys writes it. Returns the path.

@@ -63,6 +63,23 @@ TEST(Latency, CountsAndMediansOfEachCase) {
   }
 }
 
+// Every tile goes through tower and projector whole; what is padding is dropped behind them.
+TEST(Latency, TilesAreCountedOneByOne) {
+  const auto model = testing::next_model();
+  LatencyCase none;
+  none.name = "none";
+  const auto list = measure(model, testing::next_picture(), std::vector<LatencyCase>{none}, options());
+  engine::BlockRows rows{17, 17};
+  const std::vector<engine::BlockRows> blocks(3, rows);
+  EXPECT_DOUBLE_EQ(list[0].encode_flops, 5 * (engine::tower_flops(model->clip(), blocks) +
+                                              engine::projector_flops(model->mlp(), 16)));
+  EXPECT_EQ(list[0].n_visual_before, 52);
+  const std::vector<int32_t> tokens(5, 52 + list[0].n_text);
+  EXPECT_DOUBLE_EQ(list[0].prefill_flops, engine::decoder_prefill_flops(model->llama(), tokens));
+  const engine::Image picture = default_picture(*model);
+  EXPECT_EQ(picture.width, 112) << "2 x 2 tiles";
+}
+
 TEST(Latency, BadOptions) {
   const auto model = testing::tiny_model();
   LatencyOptions none = options();

@@ -203,7 +203,10 @@ void ImageArguments::add_to(CLI::App& command) {
       .add_option("-i,--image", paths,
                   "Picture: JPEG, PNG, BMP, GIF or WebP; several times for several pictures")
       ->allow_extra_args(false);
-  command.add_option("--image-fit", fit, "pad: to a square with the mean colour; crop: the centre")
+  command
+      .add_option(
+          "--image-fit", fit,
+          "pad: to a square with the mean colour; crop: the centre (neither where the model cuts tiles)")
       ->capture_default_str();
   command.add_option("--max-pixels", max_pixels, "Larger pictures are refused")
       ->check(CLI::Range(int64_t{1}, int64_t{1} << 40).description(""))

@@ -92,6 +92,11 @@ std::vector<Configuration> configurations(const BenchArguments& args, const engi
     WINNOW_CHECK(model.mlp().merge.side == 1, Unsupported, "cli.bench",
                  "{}: its projector merges patches, llama.cpp's 'mlp' does not: --peer cannot run it",
                  model.options().mmproj_path);
+    WINNOW_CHECK(
+        !model.tiling().cuts(), Unsupported, "cli.bench",
+        "{}: cuts pictures into tiles, of which llama.cpp reads the padding too and no newlines: --peer "
+        "would compare other prompts",
+        model.options().mmproj_path);
     out.push_back({});
     out.back().name = "llama.cpp (libmtmd + libllama), unpruned";
     out.back().peer = true;

@@ -19,8 +19,8 @@ struct ConvertArguments {
 
 void add_convert(CLI::App& app, Action& action) {
   auto args = std::make_shared<ConvertArguments>();
-  CLI::App& command =
-      *app.add_subcommand("convert", "Write a Hugging Face LLaVA-1.5 checkpoint as a GGUF pair");
+  CLI::App& command = *app.add_subcommand(
+      "convert", "Write a Hugging Face LLaVA-1.5 or LLaVA-NeXT checkpoint as a GGUF pair");
   command
       .add_option("folder", args->options.checkpoint, "Folder with config.json, safetensors, tokenizer.model")
       ->required();

@@ -1,14 +1,18 @@
 // winnow inspect: what a model file holds.
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <gguf.h>
 
 #include <cstdio>
 #include <map>
+#include <string>
+#include <vector>
 
 #include "winnow/cli/command.h"
 #include "winnow/engine/decoder/llama.h"
 #include "winnow/engine/projector/mlp.h"
+#include "winnow/engine/projector/tiling.h"
 #include "winnow/engine/vision/clip.h"
 
 namespace winnow::cli {
@@ -21,6 +25,16 @@ std::string merging(const engine::PatchMerge& merge) {
                      merge.side, merge.side);
 }
 
+/// ", for the whole picture and each tile of 672 x 336, 336 x 672 px", or nothing.
+std::string tiles(const engine::Tiling& tiling) {
+  std::vector<std::string> sizes;
+  for (const auto& size : tiling.resolutions)
+    sizes.push_back(fmt::format("{} x {}", size.width, size.height));
+  return sizes.empty()
+             ? ""
+             : fmt::format(", for the whole picture and each tile of {} px", fmt::join(sizes, ", "));
+}
+
 /// What Winnow would run, or why it would not.
 std::string verdict(const engine::GgufFile& file) {
   try {
@@ -28,12 +42,14 @@ std::string verdict(const engine::GgufFile& file) {
       const auto clip = engine::read_clip_config(file);
       const auto mlp = engine::read_mlp_config(file, clip.n_embd, clip.grid());
       engine::check_tensors(file, engine::clip_tensors(clip));
+      const auto tiling = engine::read_tiling(file, clip.image_size_px);
       engine::check_tensors(file, engine::mlp_tensors(mlp));
+      engine::check_tensors(file, engine::tiling_tensors(tiling, mlp.n_out));
       return fmt::format(
           "CLIP tower, {} of {} stored blocks are run, {} px in patches of {}: {}{} visual tokens of width "
-          "{} -> {}",
+          "{} -> {}{}",
           clip.n_layer, clip.n_layer_stored, clip.image_size_px, clip.patch_size_px, merging(mlp.merge),
-          mlp.merge.grid().size(), mlp.n_in, mlp.n_out);
+          mlp.merge.grid().size(), mlp.n_in, mlp.n_out, tiles(tiling));
     }
     const auto llama = engine::read_llama_config(file);
     engine::check_tensors(file, engine::llama_tensors(llama));

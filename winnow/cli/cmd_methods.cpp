@@ -36,6 +36,7 @@ ordered_json methods_json() {
                    {"position", prune::position_policy_name(info.position)},
                    {"adaptive", info.adaptive},
                    {"before_projector", info.before_projector},
+                   {"across_tiles", info.across_tiles},
                    {"needs", needs},
                    {"parameters", params}});
   }

@@ -169,8 +169,9 @@ void print_summary(const ordered_json& j) {
 }
 
 void Conversation::write_kept() const {
-  const prune::Grid grid = images_.front().grid;
-  std::vector<int32_t> kept(static_cast<std::size_t>(grid.size()));
+  const engine::EncodedImage& image = images_.front();
+  const engine::TokenLayout& layout = image.layout;
+  std::vector<int32_t> kept(static_cast<std::size_t>(layout.n()));
   std::iota(kept.begin(), kept.end(), 0);
   for (const engine::StepResult& step : prefill_.steps) {
     if (step.image != 0) continue;
@@ -178,8 +179,16 @@ void Conversation::write_kept() const {
                  "--show-kept: {} merges tokens, there are no kept patches to draw", step.method);
     kept = step.kept;
   }
-  engine::save_png(engine::draw_kept(pictures_.front(), images_.front().pixels, grid.rows, grid.cols, kept),
-                   args_.show_kept);
+  std::vector<engine::KeptPatches> inputs;
+  for (const engine::ImageMap& map : image.maps) {
+    inputs.push_back({map, image.tile_px, layout.tile.rows, layout.tile.cols, {}});
+  }
+  for (const int32_t token : kept) {
+    const int32_t cell = layout.cells.empty() ? token : layout.cells[static_cast<std::size_t>(token)];
+    const int32_t tile = layout.tile_of(cell);
+    if (tile >= 0) inputs[static_cast<std::size_t>(tile)].kept.push_back(layout.patch_of(cell));
+  }
+  engine::save_png(engine::draw_kept(pictures_.front(), inputs), args_.show_kept);
 }
 
 int run(const RunArguments& args) {

@@ -12,6 +12,7 @@
 #include "winnow/cli/command.h"
 #include "winnow/cli/signal_file.h"
 #include "winnow/prune/schedule.h"
+#include "winnow/prune/streams.h"
 
 namespace winnow::cli {
 namespace {
@@ -78,7 +79,7 @@ int select(const SelectArguments& args) {
   const int32_t n_keep = count_to_keep(args, use, file.layout());
   const bool asked = n_keep != file.n() && n_keep != 0;  // else nothing is read, and trace writes no signals
   const prune::Signals signals = asked ? file.for_method(use) : file.layout();
-  Rng rng(args.seed, static_cast<uint64_t>(file.image()));  // the streams of a whole run
+  Rng rng(args.seed, prune::random_stream(file.image(), file.tile()));
   const prune::Plan plan = prune::run_method(use, signals, n_keep, rng);
   record::TensorFile out =
       plan_tensors(plan, signals, features_of(file, use.method->info().stage), signals.cls_token);

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <filesystem>
 #include <fstream>
+#include <numeric>
 #include <sstream>
 
 #include "winnow/base/error.h"
@@ -66,14 +67,16 @@ struct Rows {
     for (int32_t out = 0; out < step.plan.n_out(); ++out) {
       offsets.push_back(base + step.plan.offsets[static_cast<std::size_t>(out) + 1]);
     }
-    for (const int32_t token : step.plan.index) index.push_back(token == step.n_before ? cls : first + token);
+    for (const int32_t token : step.plan.index)
+      index.push_back(token >= step.n_before ? cls + token - step.n_before : first + token);
     weight.insert(weight.end(), step.plan.weight.begin(), step.plan.weight.end());
   }
 };
 
-/// prune.S.kept, prune.S.scores and, for merges, the plan as compressed rows: docs/trace.md.
+/// prune.S.kept, prune.S.scores and, for merges, the plan as compressed rows: docs/trace.md. image_tokens: of
+/// each picture before any pruning.
 void add_step(record::TensorFile& file, std::span<const engine::StepResult> images,
-              int32_t tokens_per_image) {
+              const std::vector<int32_t>& image_tokens) {
   int32_t n_before = 0;
   for (const engine::StepResult& image : images) n_before += image.n_before;
   std::vector<int32_t> kept;
@@ -83,7 +86,8 @@ void add_step(record::TensorFile& file, std::span<const engine::StepResult> imag
   int32_t first = 0;
   for (const engine::StepResult& image : images) {
     selection = selection && image.plan.is_selection();
-    for (const int32_t token : image.kept) kept.push_back(image.image * tokens_per_image + token);
+    const int32_t before = std::accumulate(image_tokens.begin(), image_tokens.begin() + image.image, 0);
+    for (const int32_t token : image.kept) kept.push_back(before + token);
     scores.insert(scores.end(), image.scores.begin(), image.scores.end());
     rows.add(image, first, n_before + image.image);
     first += image.n_before;
@@ -101,20 +105,23 @@ void add_step(record::TensorFile& file, std::span<const engine::StepResult> imag
   file.metadata[prefix + "layer"] = std::to_string(images[0].layer);
 }
 
-void add_steps(record::TensorFile& file, const engine::PrefillResult& prefill, int32_t tokens_per_image) {
+void add_steps(record::TensorFile& file, const engine::PrefillResult& prefill,
+               const std::vector<int32_t>& image_tokens) {
   const std::span<const engine::StepResult> all = prefill.steps;
   for (std::size_t first = 0, last = 0; first < all.size(); first = last) {
     while (last < all.size() && all[last].step == all[first].step) ++last;
-    add_step(file, all.subspan(first, last - first), tokens_per_image);
+    add_step(file, all.subspan(first, last - first), image_tokens);
   }
 }
 
-/// --signals FILE: the name itself for one step and picture, else "FILE-STEP-IMAGE.safetensors".
+/// --signals FILE: the name itself for one step and picture, else "FILE-STEP-IMAGE.safetensors", or
+/// "FILE-STEP-IMAGE-TILE.safetensors".
 std::string signal_path(const std::string& path, const engine::Selection& selection, bool single) {
   if (single) return path;
   const std::filesystem::path file(path);
-  return (file.parent_path() / fmt::format("{}-{}-{}{}", file.stem().string(), selection.step_idx,
-                                           selection.image, file.extension().string()))
+  const std::string tile = selection.tile < 0 ? "" : fmt::format("-{}", selection.tile);
+  return (file.parent_path() / fmt::format("{}-{}-{}{}{}", file.stem().string(), selection.step_idx,
+                                           selection.image, tile, file.extension().string()))
       .string();
 }
 
@@ -126,6 +133,7 @@ void write_signals(const TraceArguments& args, const engine::Selection& selectio
   file.metadata["step"] = std::to_string(selection.step_idx);
   file.metadata["layer"] = std::to_string(selection.step.layer);
   file.metadata["image"] = std::to_string(selection.image);
+  if (selection.tile >= 0) file.metadata["tile"] = std::to_string(selection.tile);
   file.metadata["n_keep"] = std::to_string(selection.n_keep);
   file.metadata["seed"] = std::to_string(args.prune.seed);
   const std::string path = signal_path(args.signals, selection, single);
@@ -133,15 +141,16 @@ void write_signals(const TraceArguments& args, const engine::Selection& selectio
   fmt::print("{}: {} tensors\n", path, file.tensors.size());
 }
 
-engine::Prompt make_prompt(const TraceArguments& args, const engine::Model& model, int32_t n_images,
-                           int32_t tokens_per_image, record::TensorFile& file) {
+engine::Prompt make_prompt(const TraceArguments& args, const engine::Model& model,
+                           const std::vector<int32_t>& image_tokens, record::TensorFile& file) {
   if (args.ids_path.empty()) {
     const auto form = engine::choose_template(args.prompt_template, model.text_file(), model.tokenizer());
+    const auto n_images = static_cast<int32_t>(image_tokens.size());
     return engine::make_turn(form, args.prompt, n_images, true, model.tokenizer());
   }
   const std::vector<int32_t> ids = read_ids(args.ids_path);
   file.add_i32("input_ids", {1, static_cast<int64_t>(ids.size())}, ids);
-  return engine::prompt_from_ids(ids, args.image_token, tokens_per_image, n_images);
+  return engine::prompt_from_ids(ids, args.image_token, image_tokens);
 }
 
 int trace(const TraceArguments& args) {
@@ -170,24 +179,27 @@ int trace(const TraceArguments& args) {
   options.question = args.prompt;
 
   const auto n_images = static_cast<int32_t>(pictures.size());
-  const prune::Grid grid =
-      n_images > 0 ? engine::picture_grid(*model, options.steps, n_images) : model->grid();
+  std::vector<int32_t> image_tokens;
+  for (const engine::Image& picture : pictures) {
+    const engine::PixelSize size{picture.width, picture.height};
+    image_tokens.push_back(engine::picture_layout(*model, options.steps, n_images, size).n());
+  }
 
   record::TensorFile file;
   if (!args.signals.empty()) {
-    const int32_t n_visual = n_images * grid.size();
+    const int32_t n_visual = std::accumulate(image_tokens.begin(), image_tokens.end(), 0);
     const std::vector<prune::Step> steps =
         prune::expand_steps(options.steps, n_visual, model->llama().n_layer);
     const auto n_selecting = std::count_if(
         steps.begin(), steps.end(), [](const prune::Step& step) { return step.layer >= prune::kAfterTower; });
-    session.set_selection_observer(
-        [&, single = n_selecting == 1 && pictures.size() == 1](const engine::Selection& selection) {
-          write_signals(args, selection, model->clip().n_layer, single);
-        });
+    session.set_selection_observer([&, single = n_selecting == 1 && pictures.size() == 1 &&
+                                                !model->tiling().cuts()](const engine::Selection& selection) {
+      write_signals(args, selection, model->clip().n_layer, single);
+    });
   }
   session.set_observer([&](std::string_view name, std::span<const int64_t> shape,
                            std::span<const float> values) { add_unique(file, name, shape, values); });
-  const engine::Prompt prompt = make_prompt(args, *model, n_images, grid.size(), file);
+  const engine::Prompt prompt = make_prompt(args, *model, image_tokens, file);
   std::vector<engine::EncodedImage> images;
   for (int32_t i = 0; i < n_images; ++i) {
     const engine::TowerRequest request = session.tower_request(options, n_images, i);
@@ -197,7 +209,7 @@ int trace(const TraceArguments& args) {
   for (const auto& image : images) refs.push_back(&image);
   const engine::PrefillResult prefill = session.prefill(prompt, refs, options, args.n_greedy, true);
   session.set_observer({});
-  add_steps(file, prefill, grid.size());
+  add_steps(file, prefill, image_tokens);
   if (args.n_greedy > 0) {
     const auto n_vocab = static_cast<int64_t>(model->llama().n_vocab);
     std::vector<int32_t> greedy;

@@ -55,12 +55,17 @@ SignalFile::SignalFile(record::TensorFile file, std::string name)
                name_, kVersionKey, version->second, kVersion);
   read_layout();
   for (const auto& [tensor, ignored] : file_.tensors) read_signal(tensor);
-  const auto image = file_.metadata.find("image");
-  if (image == file_.metadata.end()) return;
-  const auto number = whole_number(image->second);
+  image_ = metadata_number("image", 0);
+  tile_ = metadata_number("tile", -1);
+}
+
+int32_t SignalFile::metadata_number(const std::string& key, int32_t fallback) const {
+  const auto found = file_.metadata.find(key);
+  if (found == file_.metadata.end()) return fallback;
+  const auto number = whole_number(found->second);
   WINNOW_CHECK(number && *number >= 0, InvalidArgument, kWhere,
-               "{}: metadata 'image', got '{}', expected a number from 0", name_, image->second);
-  image_ = *number;
+               "{}: metadata '{}', got '{}', expected a number from 0", name_, key, found->second);
+  return *number;
 }
 
 void SignalFile::check(bool good, const std::string& tensor, const char* expected) const {

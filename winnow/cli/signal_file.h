@@ -1,6 +1,7 @@
 #pragma once
 
-// The signals of one image on disk, as docs/signals.md describes them, and the plan that came of them.
+// The signals of one image, or of one tile of it, on disk, as docs/signals.md describes them, and the plan
+// that came of them.
 
 #include <cstdint>
 #include <map>
@@ -28,6 +29,8 @@ class SignalFile {
   MatrixView view(prune::Signal signal) const;
   /// Which image of its prompt it is (metadata "image"), 0 when nothing says.
   int32_t image() const { return image_; }
+  /// Which tile of the image (metadata "tile"), -1 when nothing says: all of it.
+  int32_t tile() const { return tile_; }
   int32_t n() const { return layout_.n(); }
   /// Grid, tokens, ids and rope, without signals.
   const prune::Signals& layout() const { return layout_; }
@@ -55,6 +58,9 @@ class SignalFile {
   std::map<Key, std::string> places_;  ///< name of each signal's tensor
   int32_t n_block_ = 0;                ///< blocks of the tower up to the features; 0: the file does not say
   int32_t image_ = 0;
+  int32_t tile_ = -1;
+
+  int32_t metadata_number(const std::string& key, int32_t fallback) const;
 };
 
 /// Every signal that is there, named for a tower whose projector reads the output of block n_block - 1.

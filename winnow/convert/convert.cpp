@@ -57,6 +57,9 @@ Tensors mmproj_tensors(const LlavaConfig& config, const Checkpoint& checkpoint, 
   Tensors tensors = convert_table(engine::clip_tensors(config.tower), tower, layout, type);
   const auto mlp = convert_table(engine::mlp_tensors(projector_config(config)), checkpoint, layout, type);
   tensors.insert(tensors.end(), mlp.begin(), mlp.end());
+  const auto newline =
+      convert_table(engine::tiling_tensors(config.tiling, config.text.n_embd), checkpoint, layout, type);
+  tensors.insert(tensors.end(), newline.begin(), newline.end());
   return tensors;
 }
 
@@ -93,18 +96,18 @@ void check_all_used(const Checkpoint& checkpoint, const TensorLayout& layout, co
   }
   for (const auto& [name, tensor] : checkpoint.tensors()) {
     WINNOW_CHECK(used.contains(name) || is_unused(layout, name), Unsupported, kWhere,
-                 "{} of shape {} has no place in a LLaVA-1.5 model of this config.json", tensor.place(),
+                 "{} of shape {} has no place in a LLaVA model of this config.json", tensor.place(),
                  shape_text(tensor.stored.shape));
   }
 }
 
-/// LLaVA-1.5's prompt is vicuna's with a system sentence, which no chat template of these checkpoints has;
-/// another template is its author's choice.
-void set_prompt_keys(const std::string& folder, GgufWriter& writer) {
+/// LLaVA's prompt is vicuna's with a system sentence, which no chat template of these checkpoints has, or
+/// Mistral's; another template is its author's choice.
+void set_prompt_keys(const std::string& folder, bool is_mistral, GgufWriter& writer) {
   const std::string chat = read_chat_template(folder);
   if (!chat.empty()) writer.set_str("tokenizer.chat_template", chat);
-  if (chat.empty() || chat.find("ASSISTANT:") != std::string::npos) {
-    writer.set_str("winnow.prompt_template", "vicuna_v1");
+  if (chat.empty() || chat.find(is_mistral ? "[INST]" : "ASSISTANT:") != std::string::npos) {
+    writer.set_str("winnow.prompt_template", is_mistral ? "mistral_instruct" : "vicuna_v1");
   }
 }
 
@@ -113,6 +116,7 @@ void set_tower_keys(const LlavaConfig& config, GgufWriter& writer) {
   engine::set_clip_keys(config.tower, projector_config(config), writer);
   const int32_t feature_layer[] = {config.tower.n_layer};
   writer.set_i32_array("clip.vision.feature_layer", feature_layer);
+  engine::set_tiling_keys(config.tiling, writer);
 }
 
 void add_tensors(const Tensors& tensors, GgufWriter& writer) {
@@ -155,7 +159,7 @@ ConvertedFiles convert_checkpoint(const ConvertOptions& options) {
   engine::set_general_keys("llama", "model", name, text_type, text_writer);
   engine::set_llama_keys(config.text, text_writer);
   engine::set_vocab_keys(vocab, text_writer);
-  set_prompt_keys(options.checkpoint, text_writer);
+  set_prompt_keys(options.checkpoint, config.is_mistral, text_writer);
   add_tensors(text, text_writer);
   GgufWriter mmproj_writer(files.mmproj);
   engine::set_general_keys("clip", "mmproj", name, mmproj_type, mmproj_writer);

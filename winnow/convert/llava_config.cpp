@@ -69,18 +69,38 @@ engine::RopeConfig read_rope(const JsonRow& row, int32_t d_head, int32_t n_ctx) 
   return rope;
 }
 
-/// Defaults are those of transformers' LlamaConfig, which published configurations leave out.
-engine::LlamaConfig read_text(const JsonRow& row) {
+/// What transformers fills in where a published configuration leaves a key out: LlamaConfig, MistralConfig.
+struct TextDefaults {
+  int32_t n_ff, n_head_kv, n_ctx;  ///< n_head_kv 0: as many as heads
+  int32_t sliding_window;          ///< 0: none
+};
+constexpr TextDefaults kLlama = {11008, 0, 2048, 0};
+constexpr TextDefaults kMistral = {14336, 8, 131072, 4096};
+
+/// Every token sees all before it: a window that is shorter than the context would be another model.
+void check_window(const JsonRow& row, int32_t n_ctx, int32_t fallback) {
+  if (row.has("use_sliding_window") && !row.boolean("use_sliding_window")) return;
+  const bool written = row.value().contains("sliding_window");
+  if (written ? !row.has("sliding_window") : fallback == 0) return;
+  const int64_t window = written ? row.integer("sliding_window") : fallback;
+  WINNOW_CHECK(window >= n_ctx, Unsupported, kWhere,
+               "{}: sliding_window, got {}, expected null or at least the context of {}", row.place(), window,
+               n_ctx);
+}
+
+engine::LlamaConfig read_text(const JsonRow& row, bool mistral) {
   constexpr int64_t kMax = 1 << 20;
+  const TextDefaults& defaults = mistral ? kMistral : kLlama;
   engine::LlamaConfig c;
   expect_text(row, "hidden_act", "silu");
   c.n_embd = count_or(row, "hidden_size", 4096, kMax);
-  c.n_ff = count_or(row, "intermediate_size", 11008, kMax);
+  c.n_ff = count_or(row, "intermediate_size", defaults.n_ff, kMax);
   c.n_layer = count_or(row, "num_hidden_layers", 32, 1024);
   c.n_head = count_or(row, "num_attention_heads", 32, c.n_embd);
-  c.n_head_kv = count_or(row, "num_key_value_heads", c.n_head, c.n_head);
+  const int32_t n_head_kv = defaults.n_head_kv > 0 ? defaults.n_head_kv : c.n_head;
+  c.n_head_kv = count_or(row, "num_key_value_heads", n_head_kv, c.n_head);
   c.n_vocab = count_or(row, "vocab_size", 32000, kMax);
-  c.n_ctx = count_or(row, "max_position_embeddings", 2048, 1 << 30);
+  c.n_ctx = count_or(row, "max_position_embeddings", defaults.n_ctx, 1 << 30);
   c.eps = small_number_or(row, "rms_norm_eps", 1e-6);
   WINNOW_CHECK(row.has("head_dim") || c.n_embd % c.n_head == 0, Corrupt, kWhere,
                "{}: width {} does not divide into {} heads", row.place(), c.n_embd, c.n_head);
@@ -89,7 +109,30 @@ engine::LlamaConfig read_text(const JsonRow& row) {
                "{}: {} heads of {} dimensions with {} heads for keys, expected a multiple and an even number",
                row.place(), c.n_head, c.d_head, c.n_head_kv);
   c.rope = read_rope(row, c.d_head, c.n_ctx);
+  check_window(row, c.n_ctx, defaults.sliding_window);
   return c;
+}
+
+/// image_grid_pinpoints: pairs, of transformers height first, of the original authors width first.
+engine::Tiling read_resolutions(const JsonRow& row, bool height_first, int32_t tile_px) {
+  engine::Tiling tiling;
+  const Json& pairs = row.at("image_grid_pinpoints");
+  const bool list = pairs.is_array() && !pairs.empty();
+  WINNOW_CHECK(list, Corrupt, kWhere, "{}: image_grid_pinpoints, got {}, expected a list of pairs",
+               row.place(), pairs.dump());
+  for (const Json& pair : pairs) {
+    const bool two =
+        pair.is_array() && pair.size() == 2 && pair[0].is_number_integer() && pair[1].is_number_integer();
+    const int64_t first = two ? pair[0].get<int64_t>() : 0;
+    const int64_t second = two ? pair[1].get<int64_t>() : 0;
+    const auto good = [&](int64_t n) { return n > 0 && n <= 1 << 16 && n % tile_px == 0; };
+    WINNOW_CHECK(good(first) && good(second), Corrupt, kWhere,
+                 "{}: image_grid_pinpoints, got {}, expected two multiples of the tower's {} px", row.place(),
+                 pair.dump(), tile_px);
+    const auto a = static_cast<int32_t>(first), b = static_cast<int32_t>(second);
+    tiling.resolutions.push_back(height_first ? engine::PixelSize{b, a} : engine::PixelSize{a, b});
+  }
+  return tiling;
 }
 
 bool uses_gelu(const JsonRow& row) {
@@ -166,16 +209,18 @@ int64_t feature_layer(const JsonRow& row, std::string_view key) {
   return static_cast<int64_t>(layers.front());
 }
 
-LlavaConfig read_transformers(const JsonRow& row, const std::string& folder) {
+LlavaConfig read_transformers(const JsonRow& row, const std::string& folder, bool next) {
   const JsonRow text = row.row("text_config");
   const std::string type = text_or(text, "model_type", "llama");
-  WINNOW_CHECK(type == "llama", Unsupported, kWhere, "{}: text model, got '{}', expected 'llama'",
-               text.place(), type);
+  WINNOW_CHECK(type == "llama" || type == "mistral", Unsupported, kWhere,
+               "{}: text model, got '{}', expected 'llama' or 'mistral'", text.place(), type);
   expect_text(row, "projector_hidden_act", "gelu");
   expect_text(row, "vision_feature_select_strategy", "default");
   LlavaConfig config;
-  config.text = read_text(text);
+  config.is_mistral = type == "mistral";
+  config.text = read_text(text, config.is_mistral);
   config.tower = read_tower(row.row("vision_config"), feature_layer(row, "vision_feature_layer"));
+  if (next) config.tiling = read_resolutions(row, true, config.tower.image_size_px);
   config.may_be_tied = (row.has("tie_word_embeddings") && row.boolean("tie_word_embeddings")) ||
                        (text.has("tie_word_embeddings") && text.boolean("tie_word_embeddings"));
   read_preprocessor(folder, config.tower);
@@ -183,17 +228,20 @@ LlavaConfig read_transformers(const JsonRow& row, const std::string& folder) {
 }
 
 /// The authors' own layout: the text model's keys at the top, mm_* for the projector, the tower elsewhere.
-LlavaConfig read_original(const JsonRow& row, const std::string& tower_folder) {
+LlavaConfig read_original(const JsonRow& row, const std::string& tower_folder, bool mistral) {
   expect_text(row, "mm_projector_type", "mlp2x_gelu");
   expect_text(row, "mm_vision_select_feature", "patch");
-  expect_text(row, "mm_patch_merge_type", "flat");
+  const bool next = text_or(row, "image_aspect_ratio", "pad") == "anyres";
+  expect_text(row, "mm_patch_merge_type", next ? "spatial_unpad" : "flat");
   LlavaConfig config;
-  config.text = read_text(row);
+  config.is_mistral = mistral;
+  config.text = read_text(row, mistral);
   const std::string path = file_in(tower_folder, "config.json");
   const Json file = record::read_json(path);
   const JsonRow tower(file, path);
   config.tower = read_tower(tower.has("vision_config") ? tower.row("vision_config") : tower,
                             feature_layer(row, "mm_vision_select_layer"));
+  if (next) config.tiling = read_resolutions(row, false, config.tower.image_size_px);
   config.may_be_tied = row.has("tie_word_embeddings") && row.boolean("tie_word_embeddings");
   read_preprocessor(tower_folder, config.tower);
   return config;
@@ -210,18 +258,21 @@ LlavaConfig read_llava_config(const std::string& folder, const std::string& towe
     const std::vector<std::string> names = row.texts("architectures");
     if (!names.empty()) architecture = names.front();
   }
-  const bool original = architecture == "LlavaLlamaForCausalLM";
-  WINNOW_CHECK(original || architecture == "LlavaForConditionalGeneration" || architecture == "llava",
+  const bool mistral = architecture == "LlavaMistralForCausalLM";
+  const bool original = architecture == "LlavaLlamaForCausalLM" || mistral;
+  const bool next = architecture == "LlavaNextForConditionalGeneration" || architecture == "llava_next";
+  WINNOW_CHECK(original || next || architecture == "LlavaForConditionalGeneration" || architecture == "llava",
                Unsupported, kWhere,
-               "{}: architecture, got '{}', expected LlavaForConditionalGeneration (transformers) or "
-               "LlavaLlamaForCausalLM (the original LLaVA-1.5)",
+               "{}: architecture, got '{}', expected LlavaForConditionalGeneration or "
+               "LlavaNextForConditionalGeneration (transformers), LlavaLlamaForCausalLM or "
+               "LlavaMistralForCausalLM (the original LLaVA)",
                path, architecture);
   WINNOW_CHECK(original || tower_folder.empty(), InvalidArgument, kWhere,
                "{}: this checkpoint holds its tower, leave --tower {} out", path, tower_folder);
   WINNOW_CHECK(!original || !tower_folder.empty(), InvalidArgument, kWhere,
                "{}: the tower is a checkpoint of its own ({}): give its folder with --tower", path,
                text_or(row, "mm_vision_tower", "a CLIP model"));
-  return original ? read_original(row, tower_folder) : read_transformers(row, folder);
+  return original ? read_original(row, tower_folder, mistral) : read_transformers(row, folder, next);
 }
 
 engine::ClipTextConfig read_clip_text_folder(const std::string& folder) {

@@ -1,11 +1,12 @@
 #pragma once
 
-// What the JSON files of a LLaVA-1.5 checkpoint say about the model.
+// What the JSON files of a LLaVA-1.5 or LLaVA-NeXT checkpoint say about the model.
 
 #include <optional>
 #include <string>
 
 #include "winnow/engine/decoder/llama.h"
+#include "winnow/engine/projector/tiling.h"
 #include "winnow/engine/vision/clip.h"
 #include "winnow/engine/vision/clip_text.h"
 
@@ -14,14 +15,17 @@ namespace winnow::convert {
 struct LlavaConfig {
   engine::LlamaConfig text;  ///< n_vocab: rows of the embedding, which may be more than there are tokens
   engine::ClipConfig tower;  ///< n_layer: the block whose output the projector reads; all of them are stored
+  engine::Tiling tiling;     ///< LLaVA-NeXT's
   bool may_be_tied = false;  ///< the output head may be the token embedding
+  bool is_mistral = false;   ///< a Llama of other sizes, and another prompt
 };
 
-/// config.json of transformers' LlavaForConditionalGeneration, or of the original LlavaLlamaForCausalLM,
-/// which takes the tower's shape and pixels from the CLIP checkpoint in `tower_folder` (else empty). A key
-/// that is left out has its default in transformers. Throws NotFound, Corrupt, Unsupported (another
-/// architecture, activation, projector, rotary scaling), InvalidArgument (a tower folder too few or too
-/// many).
+/// config.json of transformers' LlavaForConditionalGeneration and LlavaNextForConditionalGeneration, or of
+/// the original LlavaLlamaForCausalLM and LlavaMistralForCausalLM, which take the tower's shape and pixels
+/// from the CLIP checkpoint in `tower_folder` (else empty). A key that is left out has its default in
+/// transformers. Throws NotFound, Corrupt, Unsupported (another architecture, activation, projector, rotary
+/// scaling, a sliding window shorter than the context, tiles that are merged otherwise), InvalidArgument (a
+/// tower folder too few or too many).
 LlavaConfig read_llava_config(const std::string& folder, const std::string& tower_folder);
 
 /// CLIP's text tower as the config.json of a whole CLIP checkpoint describes it. Throws as above.

@@ -117,13 +117,15 @@ TensorLayout find_layout(const Checkpoint& checkpoint, const Checkpoint& tower) 
       checkpoint, "projector",
       {"multi_modal_projector.linear_1", "model.multi_modal_projector.linear_1", "model.mm_projector.0"},
       ".weight");
+  layout.newline = checkpoint.find("image_newline") != nullptr ? "image_newline" : "model.image_newline";
   layout.linear2 = layout.linear1.substr(0, layout.linear1.size() - 1) + "2";  // linear_1, linear_2 or 0, 2
   return layout;
 }
 
 std::string checkpoint_name(const TensorLayout& layout, std::string_view gguf_name) {
-  if (gguf_name == "v.class_embd")
-    return stem_name(layout, gguf_name);  // a parameter, neither weight nor bias
+  // Parameters, neither weight nor bias.
+  if (gguf_name == "v.class_embd") return stem_name(layout, gguf_name);
+  if (gguf_name == "v.image_newline") return layout.newline;
   const std::size_t dot = gguf_name.rfind('.');
   const std::string stem = stem_name(layout, gguf_name.substr(0, dot));
   return stem.empty() ? "" : fmt::format("{}{}", stem, gguf_name.substr(dot));

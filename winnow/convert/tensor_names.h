@@ -15,6 +15,7 @@ struct TensorLayout {
   std::string head;              ///< the output matrix without ".weight"
   std::string tower;             ///< of "embeddings.class_embedding"
   std::string linear1, linear2;  ///< the projector's layers without ".weight"
+  std::string newline;           ///< LLaVA-NeXT's token behind a row of tiles
 };
 
 /// Whether the weights of a tower are there; the original authors store them only where they were trained.

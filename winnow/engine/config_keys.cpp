@@ -96,6 +96,14 @@ void set_clip_keys(const ClipConfig& config, const MlpConfig& projector, GgufWri
   writer.set_f32_array("clip.vision.image_std", config.std);
 }
 
+void set_tiling_keys(const Tiling& tiling, GgufWriter& writer) {
+  if (!tiling.cuts()) return;
+  std::vector<int32_t> sizes;
+  for (const PixelSize& size : tiling.resolutions) sizes.insert(sizes.end(), {size.width, size.height});
+  writer.set_i32_array("clip.vision.image_grid_pinpoints", sizes);
+  writer.set_str("clip.vision.mm_patch_merge_type", "spatial_unpad");
+}
+
 void set_clip_text_keys(const ClipTextConfig& config, const std::vector<std::string>& tokens,
                         GgufWriter& writer) {
   writer.set_bool("clip.has_text_encoder", true);

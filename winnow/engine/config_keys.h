@@ -9,6 +9,7 @@
 #include "winnow/engine/decoder/llama.h"
 #include "winnow/engine/gguf_writer.h"
 #include "winnow/engine/projector/mlp.h"
+#include "winnow/engine/projector/tiling.h"
 #include "winnow/engine/vision/clip.h"
 #include "winnow/engine/vision/clip_text.h"
 #include "winnow/engine/weight_types.h"
@@ -47,6 +48,8 @@ void set_llama_keys(const LlamaConfig& config, GgufWriter& writer);
 void set_vocab_keys(const SpmVocab& vocab, GgufWriter& writer);
 /// clip.* of tower and projector. Not which block the projector reads: see read_clip_config.
 void set_clip_keys(const ClipConfig& config, const MlpConfig& projector, GgufWriter& writer);
+/// clip.vision.image_grid_pinpoints and its like; nothing for a model without tiles.
+void set_tiling_keys(const Tiling& tiling, GgufWriter& writer);
 /// clip.text.*, and CLIP's vocabulary in order of ids.
 void set_clip_text_keys(const ClipTextConfig& config, const std::vector<std::string>& tokens,
                         GgufWriter& writer);

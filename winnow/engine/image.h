@@ -70,10 +70,21 @@ Image resize_bicubic(const Image& image, int32_t width, int32_t height);
 /// Image -> what the tower reads. Throws InvalidArgument for an empty image or spec.
 Pixels preprocess(const Image& image, const ImageSpec& spec);
 
-/// The picture with everything dimmed but the patches in `kept` (indices into the row-major rows x cols grid
-/// that covers the tower's input); what the tower never saw is dimmed too. Throws InvalidArgument for an
-/// index outside the grid.
-Image draw_kept(const Image& image, const Pixels& pixels, int32_t rows, int32_t cols,
-                std::span<const int32_t> kept);
+/// 8-bit pixels -> (value / 255 - mean) / std of each channel, [3, height, width]. Throws InvalidArgument for
+/// an empty image or spec.
+std::vector<float> normalise(const Image& image, const ImageSpec& spec);
+
+/// Patches of one input of the tower: indices into the row-major rows x cols grid that covers it.
+struct KeptPatches {
+  ImageMap map;
+  int32_t size_px = 0;
+  int32_t rows = 0, cols = 0;
+  std::vector<int32_t> kept{};
+};
+
+/// The picture with everything dimmed but the kept patches; what the tower never saw is dimmed too. Where
+/// several inputs show the same place (the tiles of a picture), it is bright if one of them is kept there.
+/// Throws InvalidArgument for an index outside a grid.
+Image draw_kept(const Image& image, std::span<const KeptPatches> inputs);
 
 }  // namespace winnow::engine

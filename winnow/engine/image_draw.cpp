@@ -16,35 +16,41 @@ std::vector<int32_t> cells_of(int32_t n, double at, double scale, int32_t size_p
   return cells;
 }
 
-}  // namespace
-
-Image draw_kept(const Image& image, const Pixels& pixels, int32_t rows, int32_t cols,
-                std::span<const int32_t> kept) {
+/// For each pixel of the picture whether a kept patch shows its centre: adds to `bright` [height, width].
+void add_kept(const Image& image, const KeptPatches& input, std::vector<bool>& bright) {
   constexpr const char* kWhere = "engine.draw_kept";
-  constexpr int kDimPercent = 30;
-  WINNOW_CHECK(rows > 0 && cols > 0 && pixels.size_px > 0, InvalidArgument, kWhere,
-               "empty grid, got {}x{} patches on {} pixels", rows, cols, pixels.size_px);
-  std::vector<bool> is_kept(static_cast<size_t>(rows) * static_cast<size_t>(cols), false);
-  for (const int32_t token : kept) {
+  WINNOW_CHECK(input.rows > 0 && input.cols > 0 && input.size_px > 0, InvalidArgument, kWhere,
+               "empty grid, got {}x{} patches on {} pixels", input.rows, input.cols, input.size_px);
+  std::vector<bool> is_kept(static_cast<size_t>(input.rows) * static_cast<size_t>(input.cols), false);
+  for (const int32_t token : input.kept) {
     WINNOW_CHECK(token >= 0 && static_cast<size_t>(token) < is_kept.size(), InvalidArgument, kWhere,
                  "kept token outside the grid, got {}, expected 0..{}", token, is_kept.size() - 1);
     is_kept[static_cast<size_t>(token)] = true;
   }
-
-  const ImageMap& map = pixels.map;
-  const std::vector<int32_t> col_of = cells_of(image.width, map.left, map.scale_x, pixels.size_px, cols);
-  const std::vector<int32_t> row_of = cells_of(image.height, map.top, map.scale_y, pixels.size_px, rows);
-  Image out = image;
-  uint8_t* pixel = out.rgb.data();
+  const ImageMap& map = input.map;
+  const std::vector<int32_t> col_of = cells_of(image.width, map.left, map.scale_x, input.size_px, input.cols);
+  const std::vector<int32_t> row_of = cells_of(image.height, map.top, map.scale_y, input.size_px, input.rows);
+  size_t pixel = 0;
   for (const int32_t row : row_of) {
     for (const int32_t col : col_of) {
-      const bool keep =
+      const bool kept =
           row >= 0 && col >= 0 &&
-          is_kept[static_cast<size_t>(row) * static_cast<size_t>(cols) + static_cast<size_t>(col)];
-      for (int c = 0; c < 3; ++c, ++pixel) {
-        if (!keep) *pixel = static_cast<uint8_t>(*pixel * kDimPercent / 100);
-      }
+          is_kept[static_cast<size_t>(row) * static_cast<size_t>(input.cols) + static_cast<size_t>(col)];
+      if (kept) bright[pixel] = true;
+      ++pixel;
     }
+  }
+}
+
+}  // namespace
+
+Image draw_kept(const Image& image, std::span<const KeptPatches> inputs) {
+  constexpr int kDimPercent = 30;
+  std::vector<bool> bright(static_cast<size_t>(image.width) * static_cast<size_t>(image.height), false);
+  for (const KeptPatches& input : inputs) add_kept(image, input, bright);
+  Image out = image;
+  for (size_t i = 0; i < out.rgb.size(); ++i) {
+    if (!bright[i / 3]) out.rgb[i] = static_cast<uint8_t>(out.rgb[i] * kDimPercent / 100);
   }
   return out;
 }

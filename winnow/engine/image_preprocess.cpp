@@ -55,6 +55,18 @@ std::array<std::array<float, 256>, 3> normalised_values(const ImageSpec& spec) {
   return values;
 }
 
+void check_input(const Image& image, const ImageSpec& spec) {
+  constexpr const char* kWhere = "engine.preprocess";
+  WINNOW_CHECK(image.width > 0 && image.height > 0, InvalidArgument, kWhere, "empty image, got {}x{}",
+               image.width, image.height);
+  WINNOW_CHECK(spec.size_px > 0, InvalidArgument, kWhere, "bad input size, got {}, expected at least 1",
+               spec.size_px);
+  for (const float std : spec.std) {
+    WINNOW_CHECK(std > 0.0f, InvalidArgument, kWhere, "bad standard deviation, got {}, expected above 0",
+                 std);
+  }
+}
+
 }  // namespace
 
 ImageFit parse_image_fit(const std::string& name) {
@@ -66,17 +78,19 @@ ImageFit parse_image_fit(const std::string& name) {
 
 std::string image_fit_name(ImageFit fit) { return fit == ImageFit::Crop ? "crop" : "pad"; }
 
-Pixels preprocess(const Image& image, const ImageSpec& spec) {
-  constexpr const char* kWhere = "engine.preprocess";
-  WINNOW_CHECK(image.width > 0 && image.height > 0, InvalidArgument, kWhere, "empty image, got {}x{}",
-               image.width, image.height);
-  WINNOW_CHECK(spec.size_px > 0, InvalidArgument, kWhere, "bad input size, got {}, expected at least 1",
-               spec.size_px);
-  for (const float std : spec.std) {
-    WINNOW_CHECK(std > 0.0f, InvalidArgument, kWhere, "bad standard deviation, got {}, expected above 0",
-                 std);
+std::vector<float> normalise(const Image& image, const ImageSpec& spec) {
+  check_input(image, spec);
+  const auto normalised = normalised_values(spec);
+  const std::size_t n = image.rgb.size() / 3;
+  std::vector<float> values(image.rgb.size());
+  for (std::size_t c = 0; c < 3; ++c) {
+    for (std::size_t i = 0; i < n; ++i) values[c * n + i] = normalised[c][image.rgb[3 * i + c]];
   }
+  return values;
+}
 
+Pixels preprocess(const Image& image, const ImageSpec& spec) {
+  check_input(image, spec);
   const Fit fit = spec.fit == ImageFit::Crop ? fit_crop(image, spec) : fit_pad(image, spec);
   const Image resized = resample_bicubic(image, fit.x, fit.y, fit.background);
 
@@ -91,13 +105,7 @@ Pixels preprocess(const Image& image, const ImageSpec& spec) {
       static_cast<double>(fit.x.crop_at) * pixels.map.scale_x - static_cast<double>(fit.x.image_at);
   pixels.map.top =
       static_cast<double>(fit.y.crop_at) * pixels.map.scale_y - static_cast<double>(fit.y.image_at);
-
-  const auto normalised = normalised_values(spec);
-  const size_t n = resized.rgb.size() / 3;
-  pixels.values.resize(resized.rgb.size());
-  for (size_t c = 0; c < 3; ++c) {
-    for (size_t i = 0; i < n; ++i) pixels.values[c * n + i] = normalised[c][resized.rgb[3 * i + c]];
-  }
+  pixels.values = normalise(resized, spec);
   return pixels;
 }
 

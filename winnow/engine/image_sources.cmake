@@ -8,5 +8,6 @@ set(WINNOW_IMAGE_SOURCES
     image_jpeg.cpp
     image_png.cpp
     image_preprocess.cpp
+    image_tiles.cpp
     image_webp.cpp
     resample.cpp)

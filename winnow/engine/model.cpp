@@ -28,6 +28,14 @@ ggml_type matrix_type(const std::string& name, const char* part) {
        "{} type, got '{}', expected auto, stored, f32, f16, bf16, q8_0, ...", part, name);
 }
 
+/// A checked tensor of one row, as float32.
+std::vector<float> read_row(const GgufFile& file, const std::string& name) {
+  const GgufTensor& tensor = *file.find(name);
+  std::vector<float> row(static_cast<std::size_t>(tensor.n_elements()));
+  rows_to_f32(file.bytes(tensor).data(), tensor.type, 1, tensor.n_elements(), row.data());
+  return row;
+}
+
 }  // namespace
 
 Model::Model(const ModelOptions& options)
@@ -42,9 +50,11 @@ Model::Model(const ModelOptions& options)
   clip_ = read_clip_config(mmproj_, options.tower_blocks);
   if (options.all_blocks) clip_.n_layer_run = clip_.n_layer_stored;
   mlp_ = read_mlp_config(mmproj_, clip_.n_embd, clip_.grid());
+  tiling_ = read_tiling(mmproj_, clip_.image_size_px);
   check_tensors(text_, llama_tensors(llama_));
   check_tensors(mmproj_, clip_tensors(clip_));
   check_tensors(mmproj_, mlp_tensors(mlp_));
+  check_tensors(mmproj_, tiling_tensors(tiling_, mlp_.n_out));
   clip_joint_ = ClipJoint::open(mmproj_, clip_, device_, options.f32);
   WINNOW_CHECK(mlp_.n_out == llama_.n_embd, InvalidArgument, kWhere,
                "{} projects to width {}, {} reads width {}: these two files do not belong together",
@@ -64,6 +74,7 @@ Model::Model(const ModelOptions& options)
   weights.matrix_type = tower_type;
   tower_weights_ =
       std::make_unique<Weights>(mmproj_, clip_tensors(clip_), device_, weights, "loading the tower");
+  if (tiling_.cuts()) image_newline_ = read_row(mmproj_, tiling_.newline_name);
   load_ms_ = watch.ms();
   log(LogLevel::Info, "decoder weights: {}; tower weights: {}", decoder_weights_->placement(),
       tower_weights_->placement());

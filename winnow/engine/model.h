@@ -6,10 +6,12 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "winnow/engine/decoder/llama.h"
 #include "winnow/engine/gguf.h"
 #include "winnow/engine/projector/mlp.h"
+#include "winnow/engine/projector/tiling.h"
 #include "winnow/engine/tokenizer.h"
 #include "winnow/engine/vision/clip.h"
 #include "winnow/engine/vision/clip_joint.h"
@@ -38,7 +40,11 @@ class Model {
   const ClipConfig& clip() const { return clip_; }
   const MlpConfig& mlp() const { return mlp_; }
   const LlamaConfig& llama() const { return llama_; }
-  /// Layout of one image's visual tokens: the patches, or the groups of them that the projector merges.
+  /// Pictures larger than the tower's input.
+  const Tiling& tiling() const { return tiling_; }
+  /// The token behind each row of tiles [n_embd]; empty without tiles.
+  const std::vector<float>& image_newline() const { return image_newline_; }
+  /// Visual tokens of one input of the tower: the patches, or the groups of them that the projector merges.
   prune::Grid grid() const { return mlp_.merge.grid(); }
   /// CLIP's joint space; nullptr when the mmproj file has no CLIP text tower.
   const ClipJoint* clip_joint() const { return clip_joint_.get(); }
@@ -60,6 +66,8 @@ class Model {
   ggml_backend_dev_t device_;
   ClipConfig clip_;
   MlpConfig mlp_;
+  Tiling tiling_;
+  std::vector<float> image_newline_;
   LlamaConfig llama_;
   std::unique_ptr<const ClipJoint> clip_joint_;
   std::unique_ptr<Tokenizer> tokenizer_;

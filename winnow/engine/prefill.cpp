@@ -6,7 +6,9 @@
 #include <utility>
 
 #include "winnow/base/error.h"
+#include "winnow/engine/tile_step.h"
 #include "winnow/engine/tower_request.h"
+#include "winnow/prune/streams.h"
 
 namespace winnow::engine {
 namespace {
@@ -23,9 +25,30 @@ bool is_asked(const std::vector<int32_t>& quotas, const std::vector<int32_t>& to
   return false;
 }
 
+/// Which of the image's tokens, as if nothing had been merged in the tower, a row of it is.
+int32_t token_of_row(const EncodedImage& image, int32_t row) {
+  return image.merge ? image.merge->position_of[static_cast<std::size_t>(row)] : row;
+}
+
 bool reads(const prune::Step& step, prune::Signal signal) {
   const auto needs = step.use.method->needs(step.use.params);
   return std::any_of(needs.begin(), needs.end(), [&](const prune::Need& n) { return n.signal == signal; });
+}
+
+/// What the plan of a step acts on.
+prune::Signal acted_on(const prune::Step& step) {
+  return step.layer == prune::kAfterTower ? prune::Signal::Projected : prune::Signal::Hidden;
+}
+
+/// Newlines do not come from the tower: those that a plan keeps are taken as they are.
+void keep_newlines(const TokenLayout& layout, const prune::Plan& plan, const MatrixView& rows,
+                   std::vector<float>& outputs) {
+  if (layout.cells.empty()) return;
+  for (int32_t o = 0; o < plan.n_out(); ++o) {
+    const int32_t token = plan.sources(o).front();
+    if (token >= rows.rows || layout.tile_of(layout.cells[static_cast<std::size_t>(token)]) >= 0) continue;
+    std::copy_n(rows.row(token).begin(), rows.cols, outputs.begin() + o * rows.cols);
+  }
 }
 
 }  // namespace
@@ -71,14 +94,13 @@ void Prefill::assemble(const Prompt& prompt, const std::vector<const EncodedImag
       run.image = &image;
       run.first = static_cast<int32_t>(std::ssize(s.hidden) / s.width);
       run.count = image.n_token();
-      if (image.merge) run.token_of = image.merge->position_of;
+      run.token_of = image.merge ? image.merge->position_of : image.layout.cells;
       s.hidden.insert(s.hidden.end(), image.projected.begin(), image.projected.end());
-      grids_.push_back(image.grid);
+      result_.n_visual_before += image.layout.n();
     }
   }
   s.ids.resize(s.hidden.size() / static_cast<std::size_t>(s.width));
   WINNOW_CHECK(!s.ids.empty(), InvalidArgument, kWhere, "the prompt has no tokens");
-  for (const prune::Grid& grid : grids_) result_.n_visual_before += grid.size();
   number(s);
 }
 
@@ -90,10 +112,9 @@ void Prefill::number(Sequence& s) const {
   for (ImageRun& run : s.images) {
     for (; next < run.first; ++next) s.ids[static_cast<std::size_t>(next)] = id++;
     run.first_id = id;
-    run.n_ids = run.image->grid.size();
+    run.n_ids = run.image->layout.n();
     for (int32_t i = 0; i < run.count; ++i, ++next) {
-      const int32_t cell = run.token_of.empty() ? i : run.token_of[static_cast<std::size_t>(i)];
-      s.ids[static_cast<std::size_t>(next)] = id + cell;
+      s.ids[static_cast<std::size_t>(next)] = id + token_of_row(*run.image, i);
     }
     id += run.n_ids;
     spans.push_back({run.first, run.count, run.first_id, run.n_ids});
@@ -142,9 +163,10 @@ void Prefill::check_steps() const {
 
 /// The pictures were made smaller when they were encoded, or not at all.
 void Prefill::check_pictures() const {
-  const auto n_images = static_cast<int32_t>(grids_.size());
+  const auto n_images = static_cast<int32_t>(sequence_.images.size());
   const prune::Grid wanted = picture_grid(session_.model(), steps_, n_images);
-  for (const prune::Grid& grid : grids_) {
+  for (const ImageRun& run : sequence_.images) {
+    const prune::Grid& grid = run.image->layout.tile;
     WINNOW_CHECK(grid.rows == wanted.rows && grid.cols == wanted.cols, InvalidArgument, kWhere,
                  "an image was encoded as {} x {} visual tokens, expected {} x {}: encode it for the steps "
                  "that are run",
@@ -187,7 +209,7 @@ void Prefill::read_question(const prune::Step& step) {
 
 std::vector<int32_t> Prefill::quotas(const prune::Step& step,
                                      const std::vector<int32_t>& image_tokens) const {
-  return prune::step_quotas(step, grids_, image_tokens, llama_.n_layer);
+  return picture_quotas(step, sequence_.images, image_tokens, llama_.n_layer);
 }
 
 void Prefill::check_context() const {
@@ -309,7 +331,8 @@ void Prefill::record(std::size_t step_idx, std::size_t image, const prune::Plan&
   out.scores = plan.scores;
   if (plan.is_selection()) {
     for (const int32_t token : plan.index) {
-      out.kept.push_back(run.token_of.empty() ? token : run.token_of[static_cast<std::size_t>(token)]);
+      const int32_t row = run.row_of.empty() ? token : run.row_of[static_cast<std::size_t>(token)];
+      out.kept.push_back(token_of_row(*run.image, row));
     }
   }
   out.plan = plan;
@@ -330,8 +353,8 @@ std::size_t Prefill::show_encoded() {
       out.method = step.use.method->info().name;
       out.layer = step.layer;
       out.image = static_cast<int32_t>(i);
-      out.n_before = resized ? session_.model().grid().size() : image.grid.size();
-      out.plan = resized ? prune::identity_plan(image.grid.size()) : *image.merge;
+      out.n_before = resized ? session_.model().grid().size() : image.layout.n();
+      out.plan = resized ? prune::identity_plan(image.layout.n()) : *image.merge;
       if (resized) out.kept = out.plan.index;
     }
     result_.computed.emplace_back();
@@ -343,26 +366,55 @@ std::size_t Prefill::show_encoded() {
 void Prefill::show(std::size_t step_idx, std::size_t image, int32_t n_keep, prune::Signals signals,
                    const prune::Plan& plan) const {
   if (!session_.selection_observer_) return;
+  const ImageRun& run = sequence_.images[image];
+  signals.set({acted_on(steps_[step_idx])}, sequence_.rows(run.first, run.count));
+  session_.selection_observer_(
+      {step_idx, static_cast<int32_t>(image), -1, steps_[step_idx], n_keep, signals, plan});
+}
+
+/// The plan of an image that has tokens left.
+prune::Plan Prefill::plan_of(std::size_t step_idx, std::size_t image, int32_t n_keep, StepSignals& signals) {
   const prune::Step& step = steps_[step_idx];
   const ImageRun& run = sequence_.images[image];
-  const prune::Signal acted_on =
-      step.layer == prune::kAfterTower ? prune::Signal::Projected : prune::Signal::Hidden;
-  signals.set({acted_on}, sequence_.rows(run.first, run.count));
-  session_.selection_observer_({step_idx, static_cast<int32_t>(image), step, n_keep, signals, plan});
+  const prune::Signals of_image = signals.of_image(image);
+  if (!is_tilewise(step, *run.image)) {
+    Rng rng(prune_.seed, prune::random_stream(static_cast<int32_t>(image)));
+    prune::Plan plan = prune::run_method(step.use, of_image, n_keep, rng);
+    show(step_idx, image, n_keep, of_image, plan);
+    return plan;
+  }
+  const auto show_tile = [&](int32_t tile, int32_t n, const std::vector<int32_t>& tokens,
+                             prune::Signals of_tile, const prune::Plan& plan) {
+    if (!session_.selection_observer_) return;
+    std::vector<float> rows;
+    for (const int32_t token : tokens) {
+      const auto row = sequence_.rows(run.first + token, 1).all();
+      rows.insert(rows.end(), row.begin(), row.end());
+    }
+    of_tile.set({acted_on(step)}, {rows.data(), std::ssize(tokens), sequence_.width});
+    session_.selection_observer_({step_idx, static_cast<int32_t>(image), tile, step, n, of_tile, plan});
+  };
+  return plan_by_tile(step, run, of_image, n_keep, prune_.seed, static_cast<int32_t>(image), show_tile);
 }
 
 /// What a plan makes of an image. Authors who merge in front of the projector get that, as long as tokens are
 /// patches of which none is gone yet; behind merged ones their rows are what there is.
 std::vector<float> Prefill::outputs(const prune::Step& step, const ImageRun& run, const prune::Plan& plan) {
   const Model& model = session_.model();
+  const EncodedImage& image = *run.image;
   const bool patches = run.row_of.empty() && run.count > 0 && model.mlp().merge.side == 1;
-  if (step.layer == prune::kAfterTower && step.use.method->info().before_projector && patches &&
-      !plan.is_selection()) {
-    const MatrixView features{run.image->features.data(), run.count, model.clip().n_embd};
-    return run_mlp(model.mlp(), model.projector_weights(),
-                   prune::apply_plan(plan, features, run.image->cls_feature), session_.execution(false));
+  const MatrixView rows = sequence_.rows(run.first, run.count);
+  const std::span<const float> cls = step.layer <= 0 ? std::span(image.cls_token) : std::span<const float>();
+  if (step.layer != prune::kAfterTower || !step.use.method->info().before_projector || !patches ||
+      plan.is_selection()) {
+    return plan_outputs(plan, rows, cls);
   }
-  return plan_outputs(sequence_, run, plan, step.layer <= 0);
+  const MatrixView features{image.features.data(), run.count, model.clip().n_embd};
+  std::vector<float> out =
+      run_mlp(model.mlp(), model.projector_weights(), plan_outputs(plan, features, image.cls_feature),
+              session_.execution(false));
+  keep_newlines(image.layout, plan, rows, out);
+  return out;
 }
 
 void Prefill::apply(std::size_t step_idx, const std::vector<int32_t>& quotas, StepSignals& signals) {
@@ -370,10 +422,7 @@ void Prefill::apply(std::size_t step_idx, const std::vector<int32_t>& quotas, St
   std::vector<prune::Plan> plans(quotas.size());
   for (std::size_t i = 0; i < plans.size(); ++i) {
     if (sequence_.images[i].count > 0) {
-      const prune::Signals of_image = signals.of_image(i);
-      Rng rng(prune_.seed, i);
-      plans[i] = prune::run_method(step.use, of_image, quotas[i], rng);
-      show(step_idx, i, quotas[i], of_image, plans[i]);
+      plans[i] = plan_of(step_idx, i, quotas[i], signals);
     }
     record(step_idx, i, plans[i]);
   }
@@ -414,8 +463,11 @@ void Prefill::trim_caches() {
 
 PrefillResult Prefill::run(bool all_logits) {
   result_.prefill_ms += watch_.lap();  // token embeddings
-  const auto n_images = static_cast<int32_t>(grids_.size());
-  const int32_t n_unpruned = n() - sequence_.n_visual() + n_images * session_.model().grid().size();
+  int32_t n_unpruned = n() - sequence_.n_visual();
+  for (const ImageRun& run : sequence_.images) {
+    const TokenLayout& layout = run.image->layout;
+    n_unpruned += layout.is_tiled() ? layout.n() : session_.model().grid().size();
+  }
   std::size_t next = show_encoded();
   for (; next < steps_.size() && steps_[next].layer <= 0; ++next) run_step(next, 0);
   enter_decoder();

@@ -47,6 +47,7 @@ class Prefill {
   std::size_t show_encoded();
   void show(std::size_t step_idx, std::size_t image, int32_t n_keep, prune::Signals signals,
             const prune::Plan& plan) const;
+  prune::Plan plan_of(std::size_t step_idx, std::size_t image, int32_t n_keep, StepSignals& signals);
   void record(std::size_t step_idx, std::size_t image, const prune::Plan& plan);
   int32_t n() const { return sequence_.n(); }
 
@@ -55,7 +56,6 @@ class Prefill {
   const PruneOptions& prune_;
   int32_t reserve_;
   Sequence sequence_;
-  std::vector<prune::Grid> grids_;  ///< [n_image]
   std::vector<prune::Step> steps_;  ///< as they are run
   std::vector<Segment> segments_;   ///< in the order in which they were run
   double token_layers_ = 0.0;       ///< sum over the layers of their visual tokens

@@ -124,9 +124,10 @@ Prompt make_turn(const PromptTemplate& prompt_template, const std::string& text,
   return prompt;
 }
 
-Prompt prompt_from_ids(const std::vector<int32_t>& ids, int32_t image_token, int32_t tokens_per_image,
-                       int32_t n_images) {
+Prompt prompt_from_ids(const std::vector<int32_t>& ids, int32_t image_token,
+                       const std::vector<int32_t>& image_tokens) {
   WINNOW_CHECK(!ids.empty(), InvalidArgument, kWhere, "the list of token ids is empty");
+  const auto n_images = static_cast<int32_t>(image_tokens.size());
   Prompt prompt;
   int32_t image = 0;
   std::size_t i = 0;
@@ -138,17 +139,28 @@ Prompt prompt_from_ids(const std::vector<int32_t>& ids, int32_t image_token, int
       prompt.push_back(
           {{ids.begin() + static_cast<int64_t>(i), ids.begin() + static_cast<int64_t>(end)}, -1});
     } else {
-      const auto run = static_cast<int32_t>(end - i);
-      WINNOW_CHECK(run % tokens_per_image == 0, InvalidArgument, kWhere,
-                   "ids do not fit the image: a run of {} image tokens at {}, expected {} per image", run, i,
-                   tokens_per_image);
-      for (int32_t k = 0; k < run / tokens_per_image; ++k) prompt.push_back({{}, image++});
+      for (auto left = static_cast<int32_t>(end - i); left > 0; ++image) {
+        WINNOW_CHECK(image < n_images, InvalidArgument, kWhere,
+                     "ids hold the places of more images, got {} images", n_images);
+        const int32_t n = image_tokens[static_cast<std::size_t>(image)];
+        WINNOW_CHECK(n <= left, InvalidArgument, kWhere,
+                     "ids do not fit the images: a run of {} image tokens at {}, expected {} for image {}",
+                     end - i, i, n, image);
+        left -= n;
+        prompt.push_back({{}, image});
+      }
     }
     i = end;
   }
   WINNOW_CHECK(image == n_images, InvalidArgument, kWhere, "ids hold the places of {} images, got {} images",
                image, n_images);
   return prompt;
+}
+
+Prompt prompt_from_ids(const std::vector<int32_t>& ids, int32_t image_token, int32_t tokens_per_image,
+                       int32_t n_images) {
+  const std::vector<int32_t> image_tokens(static_cast<std::size_t>(n_images), tokens_per_image);
+  return prompt_from_ids(ids, image_token, image_tokens);
 }
 
 }  // namespace winnow::engine

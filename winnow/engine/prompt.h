@@ -52,9 +52,12 @@ std::string written_turn(const PromptTemplate& prompt_template, const std::strin
 Prompt make_turn(const PromptTemplate& prompt_template, const std::string& text, int32_t n_images,
                  bool first_turn, const Tokenizer& tokenizer);
 
-/// Token ids in which every run of `image_token` stands for one image of tokens_per_image tokens (longer
-/// runs: several images). Throws InvalidArgument when a run does not fit or the number of images is not
-/// n_images.
+/// Token ids in which every run of `image_token` stands for one image, or several in a row. image_tokens:
+/// [n_image] of each of them. Throws InvalidArgument when a run does not fit or the images do not come out
+/// even.
+Prompt prompt_from_ids(const std::vector<int32_t>& ids, int32_t image_token,
+                       const std::vector<int32_t>& image_tokens);
+/// The same for n_images images of tokens_per_image tokens.
 Prompt prompt_from_ids(const std::vector<int32_t>& ids, int32_t image_token, int32_t tokens_per_image,
                        int32_t n_images);
 

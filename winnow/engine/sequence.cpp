@@ -57,10 +57,11 @@ int32_t Sequence::first_text() const {
   return behind < n() ? behind : n() - 1;
 }
 
-std::vector<float> plan_outputs(const Sequence& sequence, const ImageRun& run, const prune::Plan& plan,
-                                bool with_cls) {
-  const std::span<const float> cls = with_cls ? std::span(run.image->cls_token) : std::span<const float>();
-  return prune::apply_plan(plan, sequence.rows(run.first, run.count), cls);
+std::vector<float> plan_outputs(const prune::Plan& plan, const MatrixView& rows, std::span<const float> cls) {
+  if (std::ssize(cls) <= rows.cols) return prune::apply_plan(plan, rows, cls);
+  std::vector<float> all(rows.all().begin(), rows.all().end());
+  all.insert(all.end(), cls.begin(), cls.end());
+  return prune::apply_plan(plan, {all.data(), std::ssize(all) / rows.cols, rows.cols});
 }
 
 void gather(Sequence& sequence, const std::vector<prune::Plan>& plans,

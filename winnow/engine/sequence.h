@@ -48,10 +48,9 @@ struct Sequence {
   }
 };
 
-/// The rows of a plan's outputs, [n_out, width]: weighted sums of the image's rows in the sequence. with_cls:
-/// the plan may name input `count`, the image's projected [CLS] token.
-std::vector<float> plan_outputs(const Sequence& sequence, const ImageRun& run, const prune::Plan& plan,
-                                bool with_cls);
+/// The rows of a plan's outputs, [n_out, width]: weighted sums of the image's rows [n, width]. cls: [n_tile,
+/// width] or empty; the plan may name input n + t, the [CLS] token of tile t.
+std::vector<float> plan_outputs(const prune::Plan& plan, const MatrixView& rows, std::span<const float> cls);
 
 /// Gives the tokens of a shorter sequence the ids of the policy. On entry ids are those from before; spans as
 /// position_ids() takes them, one for each image.

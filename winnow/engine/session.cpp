@@ -5,7 +5,6 @@
 #include <utility>
 
 #include "winnow/base/error.h"
-#include "winnow/engine/step_signals.h"
 
 namespace winnow::engine {
 namespace {
@@ -23,41 +22,6 @@ ggml_type kv_type_of(const std::string& name, bool f32) {
   if (name == "bf16") return GGML_TYPE_BF16;
   if (name == "q8_0") return GGML_TYPE_Q8_0;
   fail(ErrorCode::InvalidArgument, kWhere, "KV type, got '{}', expected f32, f16, bf16 or q8_0", name);
-}
-
-/// Features and signals of the tower per visual token. Where the projector merges patches, all of them become
-/// means over the group, so that methods see one row (or column) for each token they choose from: a mean of
-/// features and keys points the group's common way, and a mean of attention keeps the scale of one patch. No
-/// paper says what they should be; methods were published for towers without merging.
-void reduce_to_tokens(const PatchMerge& merge, int64_t d_tower, TowerOutput& tower) {
-  if (merge.side == 1) return;
-  tower.features = group_means(merge, tower.features, d_tower);
-  for (TowerSignal& signal : tower.signals) {
-    const bool per_token = prune::signal_shape(signal.need.signal) == prune::SignalShape::PerToken;
-    const int64_t width = per_token ? std::ssize(signal.values) / signal.rows : 1;
-    signal.values = group_means(merge, signal.values, width);
-    if (per_token) signal.rows = merge.grid().size();
-  }
-}
-
-/// Tower and projector for one picture.
-struct VisionConfig {
-  ClipConfig clip;
-  MlpConfig mlp;
-};
-
-/// The model's own, or for the smaller picture of a request. Throws InvalidArgument for a grid that is none.
-VisionConfig vision_for(const Model& model, const TowerRequest& request) {
-  VisionConfig vision{model.clip(), model.mlp()};
-  if (!request.grid) return vision;
-  const prune::Grid& grid = *request.grid;
-  WINNOW_CHECK(grid.rows == grid.cols && grid.rows >= 1 && grid.rows <= model.grid().rows, InvalidArgument,
-               kWhere,
-               "visual tokens of a smaller picture, got {} x {}, expected a square of at most {} x {}",
-               grid.rows, grid.cols, model.grid().rows, model.grid().cols);
-  vision.clip = with_side(vision.clip, grid.rows * vision.mlp.merge.side);
-  vision.mlp.merge.patches = vision.clip.grid();
-  return vision;
 }
 
 }  // namespace
@@ -99,53 +63,6 @@ Session::Session(std::shared_ptr<const Model> model, const SessionOptions& optio
 Execution Session::execution(bool watched) {
   const bool fused = !model_->options().f32 && options_.flash != FlashAttention::Off;
   return {backends_, watched && observer_ ? &observer_ : nullptr, fused};
-}
-
-EncodedImage Session::encode(const Image& image, ImageFit fit, const TowerRequest& request) {
-  const VisionConfig vision = vision_for(*model_, request);
-  const ClipConfig& clip = vision.clip;
-  for (const prune::Need& need : request.needs) {
-    const std::string missing = missing_signal(*model_, need);
-    WINNOW_CHECK(missing.empty(), Unsupported, kWhere, "{} is wanted {}", prune::signal_name(need.signal),
-                 missing);
-  }
-  WINNOW_CHECK(!request.merge || model_->mlp().merge.side == 1, Unsupported, kWhere,
-               "{} merges rows in the tower, but the projector of {} merges squares of its patches",
-               request.merge->use.method->info().name, model_->options().mmproj_path);
-  EncodedImage out;
-  Stopwatch watch;
-  Pixels pixels = preprocess(image, {clip.image_size_px, clip.mean, clip.std, fit});
-  out.preprocess_ms = watch.lap();
-  if (observer_) {
-    const int64_t shape[] = {1, 3, clip.image_size_px, clip.image_size_px};
-    observer_("pixel_values", shape, pixels.values);
-  }
-  TowerOutput tower = run_clip(clip, model_->tower_weights(), pixels, request, execution());
-  out.tower_ms = watch.lap();
-  out.projected = run_mlp(vision.mlp, model_->projector_weights(), tower.features, execution());
-  if (!tower.cls.empty()) {
-    out.cls_token = run_mlp(vision.mlp, model_->projector_weights(), tower.cls, execution(false));
-    out.cls_feature = std::move(tower.cls);
-    out.computed.push_back({prune::Signal::ClsToken});
-  }
-  if (request.wants(prune::Signal::ClipImage)) {
-    const int64_t n = std::ssize(tower.features) / clip.n_embd;
-    tower.signals.push_back(
-        {{prune::Signal::ClipImage}, n, model_->clip_joint()->image(tower.features, execution(false))});
-  }
-  reduce_to_tokens(vision.mlp.merge, clip.n_embd, tower);
-  out.merge = std::move(tower.merge);
-  if (request.merge) out.merged_by = request.merge->use.to_string();
-  out.projector_ms = watch.lap();
-  out.features = std::move(tower.features);
-  out.signals = std::move(tower.signals);
-  for (const TowerSignal& signal : out.signals) out.computed.push_back(signal.need);
-  out.tower_rows = std::move(tower.rows);
-  out.grid = vision.mlp.merge.grid();
-  pixels.values.clear();
-  pixels.values.shrink_to_fit();
-  out.pixels = std::move(pixels);
-  return out;
 }
 
 std::vector<float> Session::decode(int32_t token) {

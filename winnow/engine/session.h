@@ -11,6 +11,7 @@
 
 #include "winnow/engine/kv_cache.h"
 #include "winnow/engine/model.h"
+#include "winnow/engine/projector/token_layout.h"
 #include "winnow/engine/prompt.h"
 #include "winnow/engine/sampler.h"
 #include "winnow/engine/stopwatch.h"
@@ -43,26 +44,30 @@ struct PruneOptions {
   std::string question = {};
 };
 
-/// One image after tower and projector: n tokens, one for each cell of the grid unless the tower merged rows.
-/// The grid is the model's own, or that of a smaller picture.
-/// The signals are those of the needs it was encoded for.
+/// One image after tower and projector: n tokens, those of the layout unless the tower merged rows. The
+/// layout is of the model's own grid, of that of a smaller picture, or of tiles. Newlines have zeros for
+/// features and signals. The signals are those of the needs it was encoded for.
 struct EncodedImage {
-  prune::Grid grid;
+  TokenLayout layout;
   std::optional<prune::Plan> merge;  ///< the tokens' cells, when rows were merged in the tower
   std::string merged_by;             ///< the use that did it, as MethodUse::to_string()
   std::vector<float> features;       // [n, d_tower], of merged patches their mean
   std::vector<float> projected;      // [n, n_embd]
-  std::vector<float> cls_feature;    // [1, d_tower] if ClsToken was asked for
-  std::vector<float> cls_token;      // [1, n_embd] the same, projected
+  std::vector<float> cls_feature;    // [n_tile, d_tower] if ClsToken was asked for
+  std::vector<float> cls_token;      // [n_tile, n_embd] the same, projected
   std::vector<TowerSignal> signals;
-  std::vector<BlockRows> tower_rows;  ///< for each block that was run, for counting FLOPs
+  std::vector<BlockRows> tower_rows;  ///< for each block that was run on one tile, for counting FLOPs
   std::vector<prune::Need> computed;  ///< what was made beside features and projection
-  Pixels pixels;                      ///< without values, for drawing: size and map only
+  std::vector<ImageMap> maps;         ///< [n_tile] where each tile shows the picture, for drawing
+  int32_t tile_px = 0;                ///< side of each tile
   double preprocess_ms = 0.0;
   double tower_ms = 0.0;
   double projector_ms = 0.0;
 
-  int32_t n_token() const { return merge ? merge->n_out() : grid.size(); }
+  int32_t n_token() const { return merge ? merge->n_out() : layout.n(); }
+  int32_t n_tile() const { return static_cast<int32_t>(layout.tiles.size()); }
+  /// Rows that went through the projector, padding of tiles among them.
+  int32_t n_projected() const { return merge ? merge->n_out() : n_tile() * layout.tile.size(); }
 };
 
 /// What one step did to one image.
@@ -94,10 +99,12 @@ struct PrefillResult {
   int64_t kv_bytes_unpruned = 0;  ///< what they would be without any of the steps
 };
 
-/// What a step asked of its method for one image, and the answer. Views live during the call.
+/// What a step asked of its method for one image, or for one tile of it, and the answer. Views live during
+/// the call.
 struct Selection {
   std::size_t step_idx = 0;
   int32_t image = 0;
+  int32_t tile = -1;  ///< -1: all of the image's tokens
   const prune::Step& step;
   int32_t n_keep = 0;
   const prune::Signals& signals;  ///< with what the plan acts on (projected or hidden), asked for or not

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "winnow/base/error.h"
+#include "winnow/engine/tile_step.h"
 
 namespace winnow::engine {
 namespace {
@@ -68,7 +69,23 @@ MatrixView view(const std::vector<float>& values, int64_t cols) {
   return {values.data(), std::ssize(values) / cols, cols};
 }
 
+/// What a step's method reads of these images.
+std::vector<Need> needs_of(const prune::Step& step, const Sequence& sequence) {
+  const bool tiled = std::any_of(sequence.images.begin(), sequence.images.end(),
+                                 [&](const ImageRun& run) { return is_tilewise(step, *run.image); });
+  return encoder_needs(step.use, tiled);
+}
+
 }  // namespace
+
+std::vector<Need> encoder_needs(const prune::MethodUse& use, bool tiled) {
+  std::vector<Need> needs = use.method->needs(use.params);
+  if (!tiled) return needs;
+  for (const Need& need : use.method->tile_needs(use.params)) {
+    if (std::find(needs.begin(), needs.end(), need) == needs.end()) needs.push_back(need);
+  }
+  return needs;
+}
 
 bool is_of_tower(Signal signal) {
   return prune::is_tower_tap(signal) || signal == Signal::ClsToken || signal == Signal::ClipImage;
@@ -133,7 +150,7 @@ StepSignals::StepSignals(const Model& model, KvCache& cache, const Execution& ex
       sequence_(sequence),
       step_(step) {
   if (!asked) return;
-  needs_ = step.use.method->needs(step.use.params);
+  needs_ = needs_of(step, sequence);
   const KvLayer& layer = cache.layer(std::max(step.layer - 1, 0));
   n_past_ = layer.n;
   first_id_ = layer.next_id;
@@ -266,7 +283,7 @@ MatrixView StepSignals::of_encoder(const Need& need, const ImageRun& run) {
   const EncodedImage& image = *run.image;
   const int64_t n_row = image.n_token();
   if (need.signal == Signal::ClsToken) {
-    WINNOW_CHECK(std::ssize(image.cls_token) == sequence_.width, InvalidArgument, kWhere,
+    WINNOW_CHECK(std::ssize(image.cls_token) == image.n_tile() * sequence_.width, InvalidArgument, kWhere,
                  "the image was encoded without cls_token: encode it for the steps that are run");
     return view(image.cls_token, sequence_.width);
   }
@@ -324,7 +341,7 @@ MatrixView StepSignals::of_decoder(Signal signal, std::size_t image) {
 prune::Signals StepSignals::of_image(std::size_t image) {
   const ImageRun& run = sequence_.images[image];
   prune::Signals signals;
-  signals.grid = run.image->grid;
+  signals.grid = run.image->layout.grid;
   signals.token_of = run.token_of;
   owned_.clear();
   for (const Need& need : needs_) {

@@ -16,6 +16,8 @@
 
 namespace winnow::engine {
 
+/// What a method reads; tiled: of pictures that are cut into tiles, for the tiles' budgets as well.
+std::vector<prune::Need> encoder_needs(const prune::MethodUse& use, bool tiled);
 /// True for signals that are made when an image is encoded, on request.
 bool is_of_tower(prune::Signal signal);
 /// The steps with what depends on the model filled in: relevance=auto of cdpruner and trim becomes clip where

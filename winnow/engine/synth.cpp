@@ -50,10 +50,25 @@ SynthShape clip_l_336(std::string name, int32_t n_embd, int32_t n_ff, int32_t n_
           .patch_px = 14};
 }
 
+/// LLaVA-NeXT: the same tower on tiles, resolutions in the order of the published configurations.
+SynthShape with_tiles(SynthShape shape) {
+  shape.resolutions = {{672, 336}, {336, 672}, {672, 672}, {336, 1008}, {1008, 336}};
+  return shape;
+}
+
+SynthShape mistral_7b(SynthShape shape) {
+  shape.n_head_kv = 8;
+  shape.n_ctx = 32768;
+  shape.rope_freq_base = 1e6F;
+  return shape;
+}
+
 const std::vector<SynthShape>& shapes() {
   static const std::vector<SynthShape> table = {
       clip_l_336("llava-1.5-7b", 4096, 11008, 32, 32),
       clip_l_336("llava-1.5-13b", 5120, 13824, 40, 40),
+      with_tiles(clip_l_336("llava-next-7b", 4096, 11008, 32, 32)),
+      with_tiles(mistral_7b(clip_l_336("llava-next-mistral-7b", 4096, 14336, 32, 32))),
       {.name = "tiny",
        .n_embd = 256,
        .n_ff = 512,
@@ -123,6 +138,12 @@ void check_shape(const SynthShape& s) {
                s.image_px / s.patch_px, s.image_px / s.patch_px);
   WINNOW_CHECK(s.merge == 1 || s.pool == 1, InvalidArgument, kWhere,
                "merge {} and pool {}, expected at most one of them above 1", s.merge, s.pool);
+  for (const PixelSize& size : s.resolutions) {
+    const bool whole =
+        size.width > 0 && size.height > 0 && size.width % s.image_px == 0 && size.height % s.image_px == 0;
+    WINNOW_CHECK(whole, InvalidArgument, kWhere, "resolution {} x {}, expected multiples of image_px {}",
+                 size.width, size.height, s.image_px);
+  }
   WINNOW_CHECK(s.rope_scaling.empty() || s.rope_scaling == "linear" || s.rope_scaling == "yarn",
                InvalidArgument, kWhere, "bad rope_scaling, got {}, expected linear, yarn or nothing",
                s.rope_scaling);
@@ -166,6 +187,12 @@ std::vector<SynthTensor> text_tensors(const SynthShape& s, ggml_type type) {
   tensors.push_back(norm_weight("output_norm.weight", s.n_embd));
   if (!s.tied_output) tensors.push_back(matrix("output.weight", head_type, s.n_embd, s.n_vocab, 3.0F));
   return tensors;
+}
+
+Tiling tiling(const SynthShape& s) {
+  Tiling t;
+  t.resolutions = s.resolutions;
+  return t;
 }
 
 int32_t stored_blocks(const SynthShape& s) { return s.all_blocks ? s.tower_layers : s.tower_layers - 1; }
@@ -230,6 +257,9 @@ std::vector<SynthTensor> mmproj_tensors(const SynthShape& s, ggml_type type) {
   tensors.push_back(bias("mm.0.bias", s.n_embd));
   tensors.push_back(matrix("mm.2.weight", type, s.n_embd, s.n_embd, 1.0F));
   tensors.push_back(bias("mm.2.bias", s.n_embd));
+  if (!s.resolutions.empty()) {
+    tensors.push_back({tiling(s).newline_name, GGML_TYPE_F32, {s.n_embd}, 0.0F, 1.0F});
+  }
   if (s.text_tower) add_clip_text(tensors, s, type);
   return tensors;
 }
@@ -338,6 +368,7 @@ SynthFiles synth_model(const SynthShape& shape, ggml_type type, uint64_t seed, c
   GgufWriter mmproj(files.mmproj);
   set_general_keys("clip", "mmproj", name, mmproj_type, mmproj);
   set_clip_keys(clip_config(shape), mlp_config(shape), mmproj);
+  set_tiling_keys(tiling(shape), mmproj);
   if (shape.text_tower) set_clip_text_keys(clip_text_config(shape), synth_clip_vocab(), mmproj);
 
   std::error_code error;

@@ -1,13 +1,15 @@
 #pragma once
 
-// Random-weight LLaVA-1.5 GGUF pairs of real shapes, for latency and for tests: latency does not depend on
-// the weights.
+// Random-weight LLaVA-1.5 and LLaVA-NeXT GGUF pairs of real shapes, for latency and for tests: latency does
+// not depend on the weights.
 
 #include <ggml.h>
 
 #include <cstdint>
 #include <string>
 #include <vector>
+
+#include "winnow/engine/image_tiles.h"
 
 namespace winnow::engine {
 
@@ -32,6 +34,8 @@ struct SynthShape {
   int32_t merge = 1;  ///< the projector reads merge x merge neighbouring patches side by side
   int32_t pool = 1;   ///< the projector reads the mean of pool x pool patches; only one of the two above 1
 
+  std::vector<PixelSize> resolutions = {};  ///< of tiles, LLaVA-NeXT's; empty: no tiles
+
   float rope_freq_base = 10000.0F;
   std::string rope_scaling = {};  ///< "linear", "yarn"; empty: no rope scaling keys at all
   float rope_factor = 1.0F;       ///< context is stretched by it
@@ -52,8 +56,9 @@ struct SynthShape {
   int32_t clip_joint = 768;  ///< width of the joint space
 };
 
-/// The shapes known by name: "llava-1.5-7b", "llava-1.5-13b", "tiny" (n_embd 256, 4 layers, grouped-query
-/// attention, 16 visual tokens; every type fits). Throws NotFound.
+/// The shapes known by name: "llava-1.5-7b", "llava-1.5-13b", "llava-next-7b" (Vicuna),
+/// "llava-next-mistral-7b", "tiny" (n_embd 256, 4 layers, grouped-query attention, 16 visual tokens; every
+/// type fits). Throws NotFound.
 const SynthShape& synth_shape(const std::string& name);
 std::vector<std::string> synth_shape_names();
 

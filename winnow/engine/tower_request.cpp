@@ -22,6 +22,15 @@ std::vector<int32_t> tower_quotas(const prune::Step& step, const prune::Grid& gr
   return prune::step_quotas(step, grids, tokens, model.llama().n_layer);
 }
 
+/// Merging in the tower and smaller pictures know one input whose tokens all remain.
+void check_untiled(const Model& model, const prune::MethodUse& use) {
+  WINNOW_CHECK(
+      !model.tiling().cuts(), Unsupported, kWhere,
+      "{} changes what the tower reads, which is not there for tiles, got {}, expected a model that does "
+      "not cut pictures (LLaVA-1.5)",
+      use.method->info().name, model.options().mmproj_path);
+}
+
 }  // namespace
 
 prune::Grid picture_grid(const Model& model, std::span<const prune::Step> steps, int32_t n_images) {
@@ -30,6 +39,7 @@ prune::Grid picture_grid(const Model& model, std::span<const prune::Step> steps,
     if (step.layer != prune::kBeforeTower) continue;
     WINNOW_CHECK(&step == steps.data(), InvalidArgument, kWhere,
                  "{} acts on the picture, got another step in front of it", step.use.method->info().name);
+    check_untiled(model, step.use);
     const prune::PictureMethod* method = prune::as_picture_method(step.use);
     WINNOW_ASSERT(method != nullptr);
     const std::vector<int32_t> quotas = tower_quotas(step, grid, model, n_images);
@@ -38,11 +48,18 @@ prune::Grid picture_grid(const Model& model, std::span<const prune::Step> steps,
   return grid;
 }
 
+TokenLayout picture_layout(const Model& model, std::span<const prune::Step> steps, int32_t n_images,
+                           PixelSize picture) {
+  const prune::Grid grid = picture_grid(model, steps, n_images);
+  if (!model.tiling().cuts()) return single_layout(grid);
+  return tiled_layout(grid, choose_canvas(picture, model.tiling().resolutions, model.clip().image_size_px));
+}
+
 TowerRequest Session::tower_request(const PruneOptions& options, int32_t n_images, int32_t image) const {
   TowerRequest request;
   const auto add = [&](const prune::MethodUse& use) {
     check_tower_needs(*model_, use);
-    for (const prune::Need& need : use.method->needs(use.params)) {
+    for (const prune::Need& need : encoder_needs(use, model_->tiling().cuts())) {
       const bool known = std::find(request.needs.begin(), request.needs.end(), need) != request.needs.end();
       if (is_of_tower(need.signal) && !known) request.needs.push_back(need);
     }
@@ -52,6 +69,7 @@ TowerRequest Session::tower_request(const PruneOptions& options, int32_t n_image
   if (grid.size() != model_->grid().size()) request.grid = grid;
   for (prune::Step& step : steps) {
     if (step.layer == prune::kInTower) {
+      check_untiled(*model_, step.use);
       WINNOW_CHECK(!request.merge, InvalidArgument, kWhere,
                    "steps in the tower, got {} after {}, expected one at most", step.use.method->info().name,
                    request.merge->use.method->info().name);

@@ -42,6 +42,10 @@ A method is used as `--prune NAME[:param=value,...]`. K is the decoder layer, co
 token's id, `compact` renumbers the shorter sequence, `regrid` spreads the kept tokens evenly over their image's ids.
 Ties go to the token with the lower index.
 
+Of a picture that a model cuts into tiles (LLaVA-NeXT), methods that act after the tower select from each tile by itself, which share the budget by
+their tokens, and newline tokens go first; divprune compares all tokens, hired shares by a rule of its own. Before a layer all of the picture's
+tokens are alike. Methods on the picture and in the tower need a model without tiles.
+
 Methods combine; blanks do not count, and a shell wants such text in quotes:
 
 - `window(METHOD, ROWSxCOLUMNS)` shares the budget among windows of the grid (2x2 unless said) and keeps each one's best tokens,

@@ -74,6 +74,9 @@ struct MethodInfo {
   bool trims_cache = false;
   bool before_projector = false;  ///< the authors merge what enters the projector, then project the outputs
   bool reads_whole_turn = false;  ///< relevance to the turn with its answer format, not to the question alone
+  /// After the tower, of a picture that was cut into tiles: false, each tile is selected from by itself and
+  /// newline tokens go; true, all tokens are compared at once, newlines too.
+  bool across_tiles = false;
   std::vector<ParamSpec> params{};
 };
 
@@ -89,6 +92,13 @@ struct Scheduled {
   int32_t layer = 0;
   int32_t n_keep = 0;                           ///< of all images together; may be kMethodDecides
   std::map<std::string, std::string> params{};  ///< over those of the use
+};
+
+/// What a method with a rule of its own for tiles is asked.
+struct TileRequest {
+  const Signals& whole;  ///< of the first tile, the whole picture, with tile_needs(); none of it is gone yet
+  Grid tiles;            ///< arrangement of the others
+  int32_t n_keep = 0;    ///< of all tiles together
 };
 
 /// Layer `layer` of a 32-layer decoder in one of n_layer layers: nearest, from 1 to n_layer - 1.
@@ -110,6 +120,11 @@ class Method {
   /// Steps of a method that acts at several layers; empty: it acts once, where and as often as the user says.
   /// Layers ascend. Used when neither a layer is given nor the method stands in a cascade of the user's.
   virtual std::vector<Scheduled> schedule(const ScheduleRequest&, const Params&) const { return {}; }
+  /// Signals of the whole picture that tile_quotas() reads.
+  virtual std::vector<Need> tile_needs(const Params&) const { return {}; }
+  /// Tokens that each tile of a picture keeps at most, the whole picture first; empty: tiles share in
+  /// proportion to their tokens.
+  virtual std::vector<int32_t> tile_quotas(const TileRequest&, const Params&) const { return {}; }
   /// True when select() keeps the n_keep best of Plan::scores and the scores are the same for every n_keep,
   /// so that window() may share them out.
   virtual bool ranks(const Params&) const { return false; }

@@ -1,9 +1,9 @@
 #pragma once
 
-// What a pruning method may look at. The engine fills only what the method's needs() name, for one image at
-// a time, as row-major float32 views. n is the number of visual tokens of the image (grid.size() unless the
-// image was already pruned), token j sits at grid row j / cols, column j % cols. Where the projector merges
-// patches, a token's tower signals are the means over its patches.
+// What a pruning method may look at. The engine fills only what the method's needs() name, for one image or
+// tile at a time, as row-major float32 views. n is the number of its visual tokens (grid.size() unless some
+// cells have none, or were pruned); token j sits at grid row j / cols, column j % cols. Where the projector
+// merges patches, a token's tower signals are the means over its patches.
 
 #include <cstdint>
 #include <optional>

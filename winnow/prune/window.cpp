@@ -40,6 +40,12 @@ class WindowOf final : public Method {
   const MethodInfo& info() const override { return info_; }
   Stage stage(const Params&) const override { return inner_.method->stage(inner_.params); }
   std::vector<Need> needs(const Params&) const override { return inner_.method->needs(inner_.params); }
+  std::vector<Need> tile_needs(const Params&) const override {
+    return inner_.method->tile_needs(inner_.params);
+  }
+  std::vector<int32_t> tile_quotas(const TileRequest& request, const Params&) const override {
+    return inner_.method->tile_quotas(request, inner_.params);
+  }
   Plan select(const Signals& signals, int32_t n_keep, const Params&, Rng& rng) const override {
     Plan ranked = inner_.method->select(signals, n_keep, inner_.params, rng);
     WINNOW_CHECK(ranked.scores.size() == static_cast<std::size_t>(signals.n()), Internal, "prune.window",

@@ -90,7 +90,8 @@ void take_medians(const std::vector<record::StageTimes>& runs, Latency& out) {
 
 engine::Image default_picture(const engine::Model& model) {
   engine::Image image;
-  image.width = image.height = model.clip().image_size_px * 3 / 2;
+  // Of a model that cuts pictures into tiles 2 x 2 of them.
+  image.width = image.height = model.clip().image_size_px * (model.tiling().cuts() ? 4 : 3) / 2;
   image.rgb.resize(static_cast<std::size_t>(image.width) * image.height * 3);
   Rng rng(1);
   for (std::size_t i = 0; i < image.rgb.size(); ++i)
@@ -119,8 +120,8 @@ TimedAnswer time_answer(engine::Session& session, const engine::Image& picture, 
   out.ms.decode = watch.ms();
   const engine::Model& model = session.model();
   out.prefill_flops = count_flops(model.llama(), out.prefill);
-  out.encode_flops = engine::tower_flops(model.clip(), image.tower_rows) +
-                     engine::projector_flops(model.mlp(), image.n_token());
+  out.encode_flops = image.n_tile() * engine::tower_flops(model.clip(), image.tower_rows) +
+                     engine::projector_flops(model.mlp(), image.n_projected());
   return out;
 }
 

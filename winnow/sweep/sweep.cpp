@@ -187,13 +187,13 @@ class Answerer {
     row.kv_bytes_unpruned = prefill.kv_bytes_unpruned;
   }
 
-  /// [image] what the last step left; nothing when tokens were merged, or are those of a smaller picture's
-  /// grid.
+  /// [image] what the last step left; nothing when tokens were merged, are those of a smaller picture's grid,
+  /// or of tiles, which make no square.
   static std::optional<std::vector<std::vector<int32_t>>> kept_indices(
       const engine::PrefillResult& prefill, const std::vector<const engine::EncodedImage*>& images) {
     std::vector<std::vector<int32_t>> kept(images.size());
     for (std::size_t i = 0; i < images.size(); ++i) {
-      if (images[i]->merge) return std::nullopt;
+      if (images[i]->merge || images[i]->layout.is_tiled()) return std::nullopt;
       kept[i].resize(static_cast<std::size_t>(images[i]->n_token()));
       std::iota(kept[i].begin(), kept[i].end(), 0);
     }

@@ -5,7 +5,8 @@
 //   first = argmax_j min_(i != j) D_ij;  then argmax_j min_(i kept) D_ij until n_keep are kept;  raster order
 // Reference: vbdi/divprune @799e2d950a, LLaVA/llava/model/llava_arch.py, DivPrune. As there, and unlike the
 // runs behind the paper's tables, the kept tokens are sorted (their authors, issue 8: sorting gives slightly
-// better scores). Deviations, only where the reference is undefined: a kept token is never picked again
+// better scores). Of a picture cut into tiles it compares all tokens of the prompt's image, newlines too.
+// Deviations, only where the reference is undefined: a kept token is never picked again
 // (there, exact duplicates can be), and a row of zeros, whose cosine is NaN there, counts as a copy of
 // everything and goes first. Distances to the nearest kept token only fall, so most are never brought up to
 // date (pick_lazily).
@@ -61,7 +62,8 @@ class DivPrune final : public Method {
   MethodInfo info_{.name = "divprune",
                    .summary = "farthest by cosine from the nearest token kept so far, one after the other",
                    .paper = "Alvar et al. 2025, arXiv 2503.02175",
-                   .stage = Stage::AfterTower};
+                   .stage = Stage::AfterTower,
+                   .across_tiles = true};
 };
 
 }  // namespace

@@ -1,0 +1,230 @@
+// Session::encode: a picture through preprocessing, tower and projector, one tile after the other.
+
+#include <map>
+#include <utility>
+
+#include "winnow/base/error.h"
+#include "winnow/engine/session.h"
+#include "winnow/engine/step_signals.h"
+
+namespace winnow::engine {
+namespace {
+
+constexpr const char* kWhere = "engine.encode";
+
+/// Features and signals of the tower per visual token. Where the projector merges patches, all of them become
+/// means over the group, so that methods see one row (or column) for each token they choose from: a mean of
+/// features and keys points the group's common way, and a mean of attention keeps the scale of one patch. No
+/// paper says what they should be; methods were published for towers without merging.
+void reduce_to_tokens(const PatchMerge& merge, int64_t d_tower, TowerOutput& tower) {
+  if (merge.side == 1) return;
+  tower.features = group_means(merge, tower.features, d_tower);
+  for (TowerSignal& signal : tower.signals) {
+    const bool per_token = prune::signal_shape(signal.need.signal) == prune::SignalShape::PerToken;
+    const int64_t width = per_token ? std::ssize(signal.values) / signal.rows : 1;
+    signal.values = group_means(merge, signal.values, width);
+    if (per_token) signal.rows = merge.grid().size();
+  }
+}
+
+/// Tower and projector for one picture.
+struct VisionConfig {
+  ClipConfig clip;
+  MlpConfig mlp;
+};
+
+/// The model's own, or for the smaller picture of a request. Throws InvalidArgument for a grid that is none.
+VisionConfig vision_for(const Model& model, const TowerRequest& request) {
+  VisionConfig vision{model.clip(), model.mlp()};
+  if (!request.grid) return vision;
+  const prune::Grid& grid = *request.grid;
+  WINNOW_CHECK(grid.rows == grid.cols && grid.rows >= 1 && grid.rows <= model.grid().rows, InvalidArgument,
+               kWhere,
+               "visual tokens of a smaller picture, got {} x {}, expected a square of at most {} x {}",
+               grid.rows, grid.cols, model.grid().rows, model.grid().cols);
+  vision.clip = with_side(vision.clip, grid.rows * vision.mlp.merge.side);
+  vision.mlp.merge.patches = vision.clip.grid();
+  return vision;
+}
+
+void check_request(const Model& model, const TowerRequest& request) {
+  for (const prune::Need& need : request.needs) {
+    const std::string missing = missing_signal(model, need);
+    WINNOW_CHECK(missing.empty(), Unsupported, kWhere, "{} is wanted {}", prune::signal_name(need.signal),
+                 missing);
+  }
+  WINNOW_CHECK(!request.merge || model.mlp().merge.side == 1, Unsupported, kWhere,
+               "{} merges rows in the tower, but the projector of {} merges squares of its patches",
+               request.merge->use.method->info().name, model.options().mmproj_path);
+  WINNOW_CHECK(!model.tiling().cuts() || (!request.merge && !request.grid), Unsupported, kWhere,
+               "{} cuts pictures into tiles, got a request to {}, expected tiles as they are",
+               model.options().mmproj_path, request.merge ? "merge rows in the tower" : "shrink the picture");
+}
+
+/// What the tower shows of each tile, shown as one batch when all of them are through.
+class BatchObserver {
+ public:
+  Observer observer() {
+    return [this](std::string_view name, std::span<const int64_t> shape, std::span<const float> values) {
+      Shown& shown = shown_[std::string(name)];
+      shown.shape.assign(shape.begin(), shape.end());
+      shown.values.insert(shown.values.end(), values.begin(), values.end());
+    };
+  }
+  void show(int64_t n_tile, const Observer& observer) {
+    for (auto& [name, shown] : shown_) {
+      shown.shape.front() = n_tile;
+      observer(name, shown.shape, shown.values);
+    }
+  }
+
+ private:
+  struct Shown {
+    std::vector<int64_t> shape;
+    std::vector<float> values;
+  };
+  std::map<std::string, Shown> shown_;
+};
+
+/// One input of the tower, with features and signals per visual token.
+struct EncodedTile {
+  TowerOutput tower;
+  std::vector<float> projected;  // [n, n_embd]
+  std::vector<float> cls_token;  // [1, n_embd] if ClsToken was asked for
+};
+
+/// Tiles, one after the other, and what each of them took.
+class TileEncoder {
+ public:
+  TileEncoder(const Model& model, const VisionConfig& vision, const TowerRequest& request,
+              const Execution& watched, EncodedImage& times)
+      : model_(model),
+        vision_(vision),
+        request_(request),
+        watched_(watched),
+        unwatched_{watched.backends, nullptr, watched.fused},
+        times_(times) {}
+
+  EncodedTile encode(const Pixels& pixels) {
+    EncodedTile tile;
+    Stopwatch watch;
+    const int32_t d_tower = vision_.clip.n_embd;
+    tile.tower = run_clip(vision_.clip, model_.tower_weights(), pixels, request_, watched_);
+    times_.tower_ms += watch.lap();
+    tile.projected = run_mlp(vision_.mlp, model_.projector_weights(), tile.tower.features, watched_);
+    if (!tile.tower.cls.empty()) {
+      tile.cls_token = run_mlp(vision_.mlp, model_.projector_weights(), tile.tower.cls, unwatched_);
+    }
+    if (request_.wants(prune::Signal::ClipImage)) {
+      const int64_t n = std::ssize(tile.tower.features) / d_tower;
+      tile.tower.signals.push_back(
+          {{prune::Signal::ClipImage}, n, model_.clip_joint()->image(tile.tower.features, unwatched_)});
+    }
+    reduce_to_tokens(vision_.mlp.merge, d_tower, tile.tower);
+    times_.projector_ms += watch.lap();
+    return tile;
+  }
+
+ private:
+  const Model& model_;
+  const VisionConfig& vision_;
+  const TowerRequest& request_;
+  Execution watched_, unwatched_;
+  EncodedImage& times_;
+};
+
+/// The one tile of a picture that was not cut, as it is.
+void take_single(EncodedTile& tile, EncodedImage& out) {
+  out.projected = std::move(tile.projected);
+  out.features = std::move(tile.tower.features);
+  out.cls_feature = std::move(tile.tower.cls);
+  out.cls_token = std::move(tile.cls_token);
+  out.signals = std::move(tile.tower.signals);
+  out.merge = std::move(tile.tower.merge);
+}
+
+/// Tiles in the order in which the decoder reads them, with newlines.
+void take_tiles(std::vector<EncodedTile>& tiles, const Model& model, EncodedImage& out) {
+  const auto packed = [&](const auto& values_of, int64_t rows, int64_t width,
+                          std::span<const float> newline = {}) {
+    std::vector<std::vector<float>> values;
+    for (EncodedTile& tile : tiles) values.push_back(std::move(values_of(tile)));
+    return pack_tiles(out.layout, values, rows, width, newline);
+  };
+  using Values = std::vector<float>;
+  for (const EncodedTile& tile : tiles) {
+    out.cls_feature.insert(out.cls_feature.end(), tile.tower.cls.begin(), tile.tower.cls.end());
+    out.cls_token.insert(out.cls_token.end(), tile.cls_token.begin(), tile.cls_token.end());
+  }
+  for (std::size_t s = 0; s < tiles.front().tower.signals.size(); ++s) {
+    TowerSignal signal{tiles.front().tower.signals[s].need, tiles.front().tower.signals[s].rows, {}};
+    const bool per_token = prune::signal_shape(signal.need.signal) == prune::SignalShape::PerToken;
+    const auto n_value = std::ssize(tiles.front().tower.signals[s].values);
+    const auto values_of = [s](EncodedTile& tile) -> Values& { return tile.tower.signals[s].values; };
+    signal.values =
+        per_token ? packed(values_of, 1, n_value / signal.rows) : packed(values_of, signal.rows, 1);
+    if (per_token) signal.rows = out.layout.n();
+    out.signals.push_back(std::move(signal));
+  }
+  out.features =
+      packed([](EncodedTile& tile) -> Values& { return tile.tower.features; }, 1, model.clip().n_embd);
+  out.projected = packed([](EncodedTile& tile) -> Values& { return tile.projected; }, 1, model.mlp().n_out,
+                         model.image_newline());
+}
+
+}  // namespace
+
+EncodedImage Session::encode(const Image& image, ImageFit fit, const TowerRequest& request) {
+  const VisionConfig vision = vision_for(*model_, request);
+  const ClipConfig& clip = vision.clip;
+  check_request(*model_, request);
+  EncodedImage out;
+  const Stopwatch watch;
+  const ImageSpec spec{clip.image_size_px, clip.mean, clip.std, fit};
+  const bool cuts = model_->tiling().cuts();
+  std::vector<Pixels> inputs;
+  out.layout = single_layout(vision.mlp.merge.grid());
+  if (cuts) {
+    const auto canvas =
+        choose_canvas({image.width, image.height}, model_->tiling().resolutions, clip.image_size_px);
+    out.layout = tiled_layout(out.layout.tile, canvas);
+    inputs = cut_tiles(image, canvas, spec);
+  } else {
+    inputs.push_back(preprocess(image, spec));
+  }
+  out.preprocess_ms = watch.ms();
+  BatchObserver batch;
+  const Observer of_tiles = batch.observer();
+  Execution execution = this->execution();
+  if (cuts && execution.observer != nullptr) execution.observer = &of_tiles;
+  TileEncoder encoder(*model_, vision, request, execution, out);
+  std::vector<EncodedTile> tiles;
+  for (const Pixels& pixels : inputs) {
+    if (execution.observer != nullptr) {
+      const int64_t shape[] = {1, 3, clip.image_size_px, clip.image_size_px};
+      (*execution.observer)("pixel_values", shape, pixels.values);
+    }
+    tiles.push_back(encoder.encode(pixels));
+    out.maps.push_back(pixels.map);
+  }
+  out.tile_px = clip.image_size_px;
+  out.tower_rows = tiles.front().tower.rows;
+  if (request.merge) out.merged_by = request.merge->use.to_string();
+  if (!tiles.front().tower.cls.empty()) out.computed.push_back({prune::Signal::ClsToken});
+  for (const TowerSignal& signal : tiles.front().tower.signals) out.computed.push_back(signal.need);
+  if (!cuts) {
+    take_single(tiles.front(), out);
+    return out;
+  }
+  const Stopwatch packing;
+  take_tiles(tiles, *model_, out);
+  out.projector_ms += packing.ms();
+  if (observer_) {
+    batch.show(out.n_tile(), observer_);
+    const int64_t shape[] = {out.n_token(), model_->mlp().n_out};
+    observer_("packed", shape, out.projected);
+  }
+  return out;
+}
+
+}  // namespace winnow::engine
