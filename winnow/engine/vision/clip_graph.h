@@ -46,7 +46,9 @@ class ClipGraph {
   std::vector<Wanted> wanted;
 
  private:
+  ggml_tensor* patch_embedding(const std::vector<float>& patches);
   ggml_tensor* positions();
+  ClipQueryKey query_key(ggml_tensor* h, int32_t il);
   ggml_tensor* mask(const std::vector<float>& log_sizes);
   void taps(int32_t il, const ClipQueryKey& qk, const TowerRequest& request);
   ggml_tensor* tap(prune::Signal signal, const ClipQueryKey& qk) const;
@@ -57,6 +59,8 @@ class ClipGraph {
   ClipBlocks blocks_;
   ggml_tensor* keys_ = nullptr;
   std::vector<float> positions_;  ///< interpolated, if the grid is not the stored one; read by the run
+  std::vector<int32_t> rotary_;   ///< rows and columns, if they turn queries and keys; read by the run
+  ggml_tensor* rotary_input_ = nullptr;
 };
 
 }  // namespace winnow::engine
