@@ -7,6 +7,7 @@
 #include <array>
 #include <cmath>
 #include <map>
+#include <numeric>
 #include <string>
 #include <vector>
 
@@ -275,6 +276,78 @@ TEST(Qwen2Vl, WhatItDoesNotDo) {
   }
   expect_error(ErrorCode::Unsupported, "of the [CLS] token, which this tower does not have",
                [&] { session.tower_request(testing::prune_with("fastervlm", "25%", -1, *qwen_model())); });
+}
+
+TEST(Qwen2Vl, SynthGivesAModelOfThatKind) {
+  SynthShape shape = synth_shape("tiny");
+  shape.name = "tiny_qwen";
+  shape.qwen2_vl = true;
+  shape.merge = 2;
+  shape.all_blocks = true;
+  shape.tower_cls = false;
+  const auto model = testing::load_model(testing::synth_files(shape));
+  EXPECT_EQ(model->llama().rope.sections, (std::array<int32_t, 4>{4, 6, 6, 0}));
+  EXPECT_TRUE(model->clip().takes_any_size());
+  EXPECT_EQ(model->clip().own_size.max, 12845056);
+  Session session(model, threads(1));
+  const EncodedImage image = session.encode(testing::picture(1, 90, 50), ImageFit::Pad, {});
+  EXPECT_EQ(image.n_token(), 6);
+  const PrefillResult prefill = session.prefill({{testing::text_ids(1, 3), -1}, {{}, 0}}, {&image}, {}, 0);
+  for (const float logit : prefill.logits) ASSERT_TRUE(std::isfinite(logit));
+  TowerRequest request;
+  request.needs = {{prune::Signal::ColumnAttention, prune::kFeatureBlock}};
+  const EncodedImage large = session.encode(testing::picture(1, 504, 448), ImageFit::Pad, request);
+  ASSERT_EQ(large.n_token(), 18 * 16) << "more patches than are looked at in one go";
+  for (int32_t head = 0; head < 4; ++head) {
+    const auto row = large.signals[0].values.begin() + head * large.n_token();
+    EXPECT_NEAR(std::accumulate(row, row + large.n_token(), 0.0), 0.25, 1e-5)
+        << "a mean of four of rows of sum 1";
+  }
+  shape.tower_cls = true;
+  expect_error(ErrorCode::InvalidArgument, "a Qwen2-VL with merge 2",
+               [&] { synth_model(shape, GGML_TYPE_F32, 1, testing::scratch_folder()); });
+  const SynthShape& published = synth_shape("qwen2-vl-2b");
+  EXPECT_EQ(published.merge, 2);
+  EXPECT_TRUE(published.qwen2_vl);
+}
+
+/// Keys of a decoder with these sections; the embedding behind them is not reached.
+void read_sections(const char* name, const std::vector<int32_t>& sections) {
+  const std::string path = testing::keys_file(name, [&](GgufWriter& writer) {
+    writer.set_str("general.architecture", "qwen2vl");
+    set_llama_keys(qwen_model()->llama(), writer);
+    writer.set_i32_array("qwen2vl.rope.dimension_sections", sections);
+  });
+  read_llama_config(GgufFile(path));
+}
+
+TEST(Qwen2Vl, DamagedSections) {
+  const std::vector<std::vector<int32_t>> bad = {{},           {8},           {2, 3, 2, 0},
+                                                 {2, 3, 2, 1}, {-2, 5, 5, 0}, {9, 9, 9, 9, 9}};
+  for (const auto& sections : bad) {
+    expect_error(ErrorCode::Corrupt, "expected three counts that make 8 together",
+                 [&] { read_sections("bad_sections.gguf", sections); });
+  }
+  expect_error(ErrorCode::NotFound, "token_embd.weight", [] {
+    read_sections("good_sections.gguf", {2, 3, 3});
+  });
+}
+
+TEST(Qwen2Vl, DamagedTowerKeys) {
+  const auto read = [](const std::function<void(GgufWriter&)>& change) {
+    const std::string path = testing::keys_file("tower_keys.gguf", [&](GgufWriter& writer) {
+      writer.set_str("general.architecture", "clip");
+      set_clip_keys(qwen_model()->clip(), qwen_model()->mlp(), writer);
+      change(writer);
+    });
+    read_clip_config(GgufFile(path));
+  };
+  expect_error(ErrorCode::NotFound, "v.blk.0.ffn_up.weight", [&] { read([](GgufWriter&) {}); });
+  expect_error(ErrorCode::Unsupported, "expected 'mlp' or 'qwen2vl_merger'", [] {
+    const std::string path = testing::keys_file(
+        "merger.gguf", [](GgufWriter& writer) { writer.set_str("clip.projector_type", "qwen2.5vl_merger"); });
+    read_mlp_config(GgufFile(path), 64, {4, 4});
+  });
 }
 
 }  // namespace

@@ -78,9 +78,28 @@ ggml_tensor* ClipGraph::tap(prune::Signal signal, const ClipQueryKey& qk) const 
     ggml_tensor* cls = ggml_view_3d(ctx, q, q->ne[0], 1, q->ne[2], q->nb[1], q->nb[2], 0);
     return attention_rows(ctx, cls, blocks_.heads(ctx, qk.k), nullptr);
   }
-  ggml_tensor* map =
-      attention_rows(ctx, q, blocks_.heads(ctx, qk.k), nullptr);              // ne {n key, n query, n_head}
-  return ggml_mean(ctx, ggml_cont(ctx, ggml_permute(ctx, map, 1, 0, 2, 3)));  // ne {1, n key, n_head}
+  return column_means(q, blocks_.heads(ctx, qk.k));
+}
+
+/// Mean of attention over the queries, ne {1, n key, n_head}. The softmaxes of a large picture are not held
+/// all at once.
+ggml_tensor* ClipGraph::column_means(ggml_tensor* q, ggml_tensor* k) const {
+  ggml_context* ctx = graph.ctx();
+  const int64_t n = q->ne[1];
+  const int64_t n_row = n > kWholeMap ? kMapRows : n;
+  ggml_tensor* total = nullptr;
+  for (int64_t first = 0; first < n; first += n_row) {
+    const int64_t rows = std::min(n_row, n - first);
+    ggml_tensor* part = rows == n ? q
+                                  : ggml_view_3d(ctx, q, q->ne[0], rows, q->ne[2], q->nb[1], q->nb[2],
+                                                 static_cast<std::size_t>(first) * q->nb[1]);
+    ggml_tensor* map = attention_rows(ctx, part, k, nullptr);  // ne {n key, rows, n_head}
+    ggml_tensor* mean = ggml_mean(ctx, ggml_cont(ctx, ggml_permute(ctx, map, 1, 0, 2, 3)));
+    if (rows == n) return mean;
+    mean = ggml_scale(ctx, mean, static_cast<float>(rows) / static_cast<float>(n));
+    total = total == nullptr ? mean : ggml_add(ctx, total, mean);
+  }
+  return total;
 }
 
 /// Of normed rows, as attention compares them.
