@@ -246,11 +246,14 @@ std::vector<int32_t> Prefill::quotas(const prune::Step& step,
 }
 
 void Prefill::check_context() const {
-  WINNOW_CHECK(
-      session_.n_ids_ + sequence_.id_span <= session_.n_ctx_, InvalidArgument, kWhere,
-      "the prompt is longer than the context: got {} tokens ({} of them visual){}, expected at most {}",
-      sequence_.id_span, sequence_.n_visual(),
-      session_.n_ids_ > 0 ? fmt::format(" after {} of earlier turns", session_.n_ids_) : "", session_.n_ctx_);
+  const std::string length = llama_.rope.has_axes()
+                                 ? fmt::format("{} position ids for {} tokens", sequence_.id_span, n())
+                                 : fmt::format("{} tokens", sequence_.id_span);
+  WINNOW_CHECK(session_.n_ids_ + sequence_.id_span <= session_.n_ctx_, InvalidArgument, kWhere,
+               "the prompt is longer than the context: got {} ({} of them visual){}, expected at most {}",
+               length, sequence_.n_visual(),
+               session_.n_ids_ > 0 ? fmt::format(" after {} of earlier turns", session_.n_ids_) : "",
+               session_.n_ctx_);
 }
 
 /// The sequence is what layer 0 reads.
