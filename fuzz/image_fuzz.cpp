@@ -13,7 +13,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     for (const auto fit : {winnow::engine::ImageFit::Crop, winnow::engine::ImageFit::Pad}) {
       const winnow::engine::ImageSpec spec{8, {0.5f, 0.5f, 0.5f}, {0.5f, 0.5f, 0.5f}, fit};
       const winnow::engine::Pixels pixels = winnow::engine::preprocess(image, spec);
-      const winnow::engine::KeptPatches kept{pixels.map, pixels.size_px, 2, 2, {0, 3}};
+      const winnow::engine::KeptPatches kept{pixels.map, pixels.size, 2, 2, {0, 3}};
       winnow::engine::draw_kept(image, {&kept, 1});
     }
     const winnow::engine::PixelSize resolutions[] = {{16, 8}, {8, 16}};

@@ -110,6 +110,62 @@ void add_tower(const GgufFile& file, const std::string& start, CheckpointFolder&
   folder.tensors[start + "post_layernorm.bias"] = {{64}, std::vector<float>(64, 0.0F), false};
 }
 
+/// One behind the other along the first dimension.
+FolderTensor stacked(const std::vector<FolderTensor>& parts) {
+  FolderTensor out = parts.front();
+  for (std::size_t i = 1; i < parts.size(); ++i) {
+    out.shape[0] += parts[i].shape[0];
+    out.values.insert(out.values.end(), parts[i].values.begin(), parts[i].values.end());
+  }
+  return out;
+}
+
+/// Kernels [n, 3, 14, 14] of two frames as one [n, 3, 2, 14, 14].
+FolderTensor of_frames(const FolderTensor& first, const FolderTensor& second) {
+  constexpr int64_t kPlane = int64_t{14} * 14;
+  FolderTensor out{{first.shape[0], 3, 2, 14, 14}, {}, false};
+  for (int64_t at = 0; at < std::ssize(first.values); at += kPlane) {
+    for (const FolderTensor* frame : {&first, &second}) {
+      out.values.insert(out.values.end(), frame->values.begin() + at, frame->values.begin() + at + kPlane);
+    }
+  }
+  return out;
+}
+
+void add_qwen2_vl_text(const GgufFile& file, const std::string& start, CheckpointFolder& folder) {
+  add_text(file, start, "lm_head", folder);
+  for (int i = 0; i < kLayers; ++i) {
+    for (const char part : {'q', 'k', 'v'}) {  // in halves as they are
+      for (const char* kind : {"weight", "bias"}) {
+        folder.tensors[fmt::format("{}layers.{}.self_attn.{}_proj.{}", start, i, part, kind)] =
+            from_gguf(file, fmt::format("blk.{}.attn_{}.{}", i, part, kind));
+      }
+    }
+  }
+}
+
+void add_qwen2_vl_tower(const GgufFile& file, const std::string& start, CheckpointFolder& folder) {
+  folder.tensors[start + "patch_embed.proj.weight"] =
+      of_frames(from_gguf(file, "v.patch_embd.weight"), from_gguf(file, "v.patch_embd.weight.1"));
+  add_pair(file, "v.post_ln", start + "merger.ln_q", folder);
+  add_pair(file, "mm.0", start + "merger.mlp.0", folder);
+  add_pair(file, "mm.2", start + "merger.mlp.2", folder);
+  for (int i = 0; i < kBlocks; ++i) {
+    const std::string ours = fmt::format("v.blk.{}.", i);
+    const std::string theirs = fmt::format("{}blocks.{}.", start, i);
+    add_pair(file, ours + "ln1", theirs + "norm1", folder);
+    add_pair(file, ours + "ln2", theirs + "norm2", folder);
+    add_pair(file, ours + "attn_out", theirs + "attn.proj", folder);
+    add_pair(file, ours + "ffn_up", theirs + "mlp.fc1", folder);
+    add_pair(file, ours + "ffn_down", theirs + "mlp.fc2", folder);
+    for (const char* kind : {".weight", ".bias"}) {
+      folder.tensors[theirs + "attn.qkv" + kind] =
+          stacked({from_gguf(file, ours + "attn_q" + kind), from_gguf(file, ours + "attn_k" + kind),
+                   from_gguf(file, ours + "attn_v" + kind)});
+    }
+  }
+}
+
 json json_file(const std::string& name) { return json::parse(read_text(testing::oracle_path("hf/" + name))); }
 
 /// config.json of the authors' layout: the text model's keys at the top.
@@ -251,6 +307,35 @@ CheckpointFolder llava_next_folder(const std::string& name, Layout layout) {
   add_pair(mmproj, "mm.0", start + "multi_modal_projector.linear_1", folder);
   add_pair(mmproj, "mm.2", start + "multi_modal_projector.linear_2", folder);
   folder.tensors[start + "image_newline"] = from_gguf(mmproj, "v.image_newline");
+  return folder;
+}
+
+CheckpointFolder qwen2_vl_folder(const std::string& name, Layout layout) {
+  CheckpointFolder folder;
+  folder.path = testing::scratch_folder() + "/" + name;
+  for (const char* file : {"config.json", "generation_config.json", "preprocessor_config.json",
+                           "tokenizer.json", "tokenizer_config.json"}) {
+    folder.json[file] = json::parse(read_text(testing::qwen_path(std::string("hf/") + file)));
+  }
+  const bool is_new = layout == Layout::New;
+  add_qwen2_vl_text(GgufFile(testing::qwen_path("text.gguf")), is_new ? "model.language_model." : "model.",
+                    folder);
+  add_qwen2_vl_tower(GgufFile(testing::qwen_path("mmproj.gguf")), is_new ? "model.visual." : "visual.",
+                     folder);
+  if (is_new) return folder;
+  json& config = folder.json["config.json"];
+  json text = config["text_config"];
+  const json rope = text["rope_parameters"];
+  config.erase("text_config");
+  text.erase("rope_parameters");
+  text.erase("model_type");
+  config.update(text);
+  config["rope_theta"] = rope["rope_theta"];
+  config["rope_scaling"] = {{"type", "mrope"}, {"mrope_section", rope["mrope_section"]}};
+  json& pixels = folder.json["preprocessor_config.json"];
+  pixels["min_pixels"] = pixels["size"]["shortest_edge"];
+  pixels["max_pixels"] = pixels["size"]["longest_edge"];
+  pixels.erase("size");
   return folder;
 }
 

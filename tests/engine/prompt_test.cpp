@@ -57,6 +57,17 @@ TEST(PromptTemplates, LlamaTwoAndMistralAreWrittenAsLlavaDoes) {
   EXPECT_EQ(written("plain", "What?", 1), "<image>What?");
 }
 
+TEST(PromptTemplates, Qwen2VlPutsTokensAroundEveryImage) {
+  const std::string system = "<|im_start|>system\nYou are a helpful assistant.<|im_end|>\n";
+  const std::string image = "<|vision_start|><image><|vision_end|>";
+  const std::string end = "<|im_end|>\n<|im_start|>assistant\n";
+  EXPECT_EQ(written("qwen2_vl", "What?", 1), system + "<|im_start|>user\n" + image + "What?" + end);
+  EXPECT_EQ(written("qwen2_vl", "What?", 2), system + "<|im_start|>user\n" + image + image + "What?" + end);
+  EXPECT_EQ(written("qwen2_vl", "Is <image> like <image>?", 2),
+            system + "<|im_start|>user\nIs " + image + " like " + image + "?" + end);
+  EXPECT_EQ(written("qwen2_vl", "And?", 0, false), "\n<|im_start|>user\nAnd?" + end);
+}
+
 TEST(PromptTemplates, SeveralImagesAndPlacesOfTheUser) {
   EXPECT_EQ(written("vicuna_v1", "Compare.", 3),
             kVicunaSystem + "USER: <image>\n<image>\n<image>\nCompare. ASSISTANT:");

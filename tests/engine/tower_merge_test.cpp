@@ -377,6 +377,9 @@ TEST(TrimmedCaches, KeepRowsAsTheyAre) {
   ggml_backend_tensor_get(layer.v, v.data(), 0, sizeof(float) * v.size());
   EXPECT_EQ(k, (std::vector<float>{0, 1, 2, 3, 8, 9, 10, 11, 12, 13, 14, 15}));
   for (std::size_t i = 0; i < k.size(); ++i) EXPECT_EQ(v[i], -k[i]);
+  cache.keep_rows(0, std::vector<int32_t>{1}, false);
+  EXPECT_EQ(layer.n, 1);
+  EXPECT_EQ(layer.next_id, 7) << "ids that tokens share are not freed";
 }
 
 TEST(MergedTokens, ImagesShareTheBudget) {

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <array>
+
 #include "tests/prune/expect_error.h"
 
 namespace winnow::prune {
@@ -74,6 +76,66 @@ TEST(PositionsTest, PolicyNamesRoundTrip) {
   }
   expect_error(ErrorCode::InvalidArgument, {"'middle'", "original, compact or regrid"},
                [] { parse_position_policy("middle"); });
+}
+
+// Text, an image of 3 x 4 ids from 2 on with one id in time, text from 6 on.
+AxisIds axes_of(const std::vector<std::array<int32_t, 2>>& cells) {
+  AxisIds ids{{0, 1}, {0, 1}, {0, 1}};
+  for (const auto& [row, col] : cells) {
+    ids.time.push_back(2);
+    ids.row.push_back(2 + row);
+    ids.col.push_back(2 + col);
+  }
+  for (auto* axis : {&ids.time, &ids.row, &ids.col}) axis->insert(axis->end(), {6, 7});
+  return ids;
+}
+
+std::vector<GridSpan> grid_span(int32_t count) {
+  return {{.first = 2, .count = count, .first_id = 2, .grid = {3, 4}}};
+}
+
+void expect_axes(const AxisIds& got, const Ints& time, const Ints& row, const Ints& col) {
+  EXPECT_EQ(got.time, time);
+  EXPECT_EQ(got.row, row);
+  EXPECT_EQ(got.col, col);
+}
+
+TEST(AxisPositionsTest, PoliciesOnThreeAxes) {
+  const AxisIds before = axes_of({{0, 3}, {2, 1}, {2, 3}});
+  const auto with = [&](PositionPolicy policy) { return axis_position_ids(policy, before, grid_span(3)); };
+  expect_axes(with(PositionPolicy::Original), before.time, before.row, before.col);
+  // Rows 0 and 2 become 0 and 1, columns 1 and 3 too; text goes on behind the two.
+  expect_axes(with(PositionPolicy::Compact), {0, 1, 2, 2, 2, 4, 5}, {0, 1, 2, 3, 3, 4, 5},
+              {0, 1, 3, 2, 3, 4, 5});
+  // Two rows of three: 3 / 4 -> 0, 9 / 4 -> 2; two columns of four: 1 and 3.
+  expect_axes(with(PositionPolicy::Regrid), {0, 1, 2, 2, 2, 6, 7}, {0, 1, 2, 4, 4, 6, 7},
+              {0, 1, 5, 3, 5, 6, 7});
+}
+
+TEST(AxisPositionsTest, AllTokensAndNoneOfThem) {
+  std::vector<std::array<int32_t, 2>> cells;
+  for (int32_t i = 0; i < 12; ++i) cells.push_back({i / 4, i % 4});
+  const AxisIds all = axes_of(cells), none = axes_of({});
+  for (const auto policy : {PositionPolicy::Original, PositionPolicy::Compact, PositionPolicy::Regrid}) {
+    expect_axes(axis_position_ids(policy, all, grid_span(12)), all.time, all.row, all.col);
+  }
+  const Ints text{0, 1, 2, 3};
+  expect_axes(axis_position_ids(PositionPolicy::Compact, none, grid_span(0)), text, text, text);
+  expect_axes(axis_position_ids(PositionPolicy::Regrid, none, grid_span(0)), none.time, none.row, none.col);
+}
+
+TEST(AxisPositionsTest, BadAxesAreErrors) {
+  AxisIds ids = axes_of({{0, 3}});
+  const auto regrid = [&](std::vector<GridSpan> images) {
+    return [&ids, images] { axis_position_ids(PositionPolicy::Regrid, ids, images); };
+  };
+  expect_error(ErrorCode::InvalidArgument, {"a sequence of 5"}, regrid({{2, 4, 2, {3, 4}}}));
+  expect_error(ErrorCode::InvalidArgument, {"expected ascending spans"},
+               regrid({{2, 1, 2, {3, 4}}, {1, 1, 2, {3, 4}}}));
+  expect_error(ErrorCode::InvalidArgument, {"row 0 and column 3, expected them in a grid of 3 x 3"},
+               regrid({{2, 1, 2, {3, 3}}}));
+  ids.col.pop_back();
+  expect_error(ErrorCode::InvalidArgument, {"got 5 in time, 5 rows and 4 columns"}, regrid({}));
 }
 
 }  // namespace

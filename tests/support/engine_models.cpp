@@ -96,6 +96,30 @@ engine::Prompt next_prompt() {
   return engine::prompt_from_ids(next_results().at("input_ids").i32, kOracleImageToken, {52});
 }
 
+std::string qwen_path(const std::string& name) { return WINNOW_TEST_DATA "/qwen2_vl/" + name; }
+
+const record::TensorFile& qwen_results(bool resized) {
+  static const record::TensorFile exact = record::read_safetensors(qwen_path("exact.safetensors"));
+  static const record::TensorFile resize = record::read_safetensors(qwen_path("resize.safetensors"));
+  return resized ? resize : exact;
+}
+
+std::shared_ptr<const engine::Model> qwen_model(bool f32) {
+  static std::map<bool, std::shared_ptr<const engine::Model>> loaded;
+  auto& model = loaded[f32];
+  if (model == nullptr) model = load_model({qwen_path("text.gguf"), qwen_path("mmproj.gguf")}, f32);
+  return model;
+}
+
+engine::Image qwen_picture(bool resized) {
+  return engine::load_image(qwen_path(resized ? "resize.png" : "exact.png"));
+}
+
+engine::Prompt qwen_prompt(bool resized) {
+  return engine::prompt_from_ids(qwen_results(resized).at("input_ids").i32, kOracleImageToken,
+                                 {resized ? 28 : 24});
+}
+
 const std::string& scratch_folder() {
   static const ScratchFolder folder;
   return folder.path;

@@ -45,6 +45,15 @@ engine::Image next_picture();
 /// The prompt of the results.
 engine::Prompt next_prompt();
 
+// The model of tests/data/qwen2_vl: 24 visual tokens (4 x 6) from index 8 of 42 on.
+std::string qwen_path(const std::string& name);
+/// Results for exact.png, or for resize.png.
+const record::TensorFile& qwen_results(bool resized = false);
+std::shared_ptr<const engine::Model> qwen_model(bool f32 = true);
+engine::Image qwen_picture(bool resized = false);
+/// The prompt of the results.
+engine::Prompt qwen_prompt(bool resized = false);
+
 /// Folder of this process for files made by tests, removed at its end.
 const std::string& scratch_folder();
 /// A GGUF file there with nothing but metadata: set_keys writes it. Returns the path.

@@ -35,6 +35,13 @@ std::string tiles(const engine::Tiling& tiling) {
              : fmt::format(", for the whole picture and each tile of {} px", fmt::join(sizes, ", "));
 }
 
+/// "392 px", or of a tower that reads pictures in their own size the range of it.
+std::string input_size(const engine::ClipConfig& clip) {
+  if (!clip.takes_any_size()) return fmt::format("{} px", clip.image_size_px);
+  return fmt::format("pictures of {} to {} pixels, for example {} x {} px,", clip.own_size.min,
+                     clip.own_size.max, clip.image_size_px, clip.image_size_px);
+}
+
 /// What Winnow would run, or why it would not.
 std::string verdict(const engine::GgufFile& file) {
   try {
@@ -46,17 +53,18 @@ std::string verdict(const engine::GgufFile& file) {
       engine::check_tensors(file, engine::mlp_tensors(mlp));
       engine::check_tensors(file, engine::tiling_tensors(tiling, mlp.n_out));
       return fmt::format(
-          "CLIP tower, {} of {} stored blocks are run, {} px in patches of {}: {}{} visual tokens of width "
+          "{} tower, {} of {} stored blocks are run, {} in patches of {}: {}{} visual tokens of width "
           "{} -> {}{}",
-          clip.n_layer, clip.n_layer_stored, clip.image_size_px, clip.patch_size_px, merging(mlp.merge),
-          mlp.merge.grid().size(), mlp.n_in, mlp.n_out, tiles(tiling));
+          clip.rotary ? "Qwen2-VL" : "CLIP", clip.n_layer, clip.n_layer_stored, input_size(clip),
+          clip.patch_size_px, merging(mlp.merge), mlp.merge.grid().size(), mlp.n_in, mlp.n_out,
+          tiles(tiling));
     }
     const auto llama = engine::read_llama_config(file);
     engine::check_tensors(file, engine::llama_tensors(llama));
-    return fmt::format(
-        "Llama decoder, {} layers of width {}, {} heads ({} for keys), {} tokens, context {}{}",
-        llama.n_layer, llama.n_embd, llama.n_head, llama.n_head_kv, llama.n_vocab, llama.n_ctx,
-        llama.tied ? ", tied output" : "");
+    return fmt::format("{} decoder, {} layers of width {}, {} heads ({} for keys), {} tokens, context {}{}",
+                       llama.rope.has_axes() ? "Qwen2-VL" : "Llama", llama.n_layer, llama.n_embd,
+                       llama.n_head, llama.n_head_kv, llama.n_vocab, llama.n_ctx,
+                       llama.tied ? ", tied output" : "");
   } catch (const std::exception& error) {
     return fmt::format("Winnow cannot run this file: {}", error.what());
   }

@@ -25,9 +25,11 @@ struct SynthArguments {
   /// The shape by its name; merging and the text tower are in the name of the files too.
   engine::SynthShape shape() const {
     engine::SynthShape shape = engine::synth_shape(like);
-    if (merge != 1) shape.name += fmt::format("-merge{}", merge);
+    if (merge != 1) {
+      shape.name += fmt::format("-merge{}", merge);
+      shape.merge = merge;
+    }
     if (pool != 1) shape.name += fmt::format("-pool{}", pool);
-    shape.merge = merge;
     shape.pool = pool;
     if (text_tower) shape.name += "-text-tower";
     shape.text_tower = text_tower;

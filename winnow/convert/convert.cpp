@@ -7,9 +7,11 @@
 #include <set>
 #include <system_error>
 #include <utility>
+#include <variant>
 #include <vector>
 
 #include "winnow/base/error.h"
+#include "winnow/convert/bpe_vocabulary.h"
 #include "winnow/convert/checkpoint.h"
 #include "winnow/convert/llava_config.h"
 #include "winnow/convert/tensor_conversion.h"
@@ -30,7 +32,11 @@ using Tensors = std::vector<TensorConversion>;
 constexpr const char* kWhere = "convert.convert_checkpoint";
 
 engine::MlpConfig projector_config(const LlavaConfig& config) {
-  return {{config.tower.grid()}, config.tower.n_embd, config.text.n_embd, config.text.n_embd};
+  const engine::ClipConfig& tower = config.tower;
+  if (!config.is_qwen2_vl()) return {{tower.grid()}, tower.n_embd, config.text.n_embd, config.text.n_embd};
+  const engine::PatchMerge merge{tower.grid(), tower.group_side, false, true};
+  const int64_t width = merge.width(tower.n_embd);
+  return {merge, width, static_cast<int32_t>(width), config.text.n_embd, tower.eps};
 }
 
 Tensors text_tensors(const LlavaConfig& config, const Checkpoint& checkpoint, const TensorLayout& layout,
@@ -44,7 +50,7 @@ Tensors text_tensors(const LlavaConfig& config, const Checkpoint& checkpoint, co
     if (head) tensor.type = engine::output_weight_type(type, text.n_embd);
     const bool rotated = tensor.name.find(".attn_q.") != std::string::npos ||
                          tensor.name.find(".attn_k.") != std::string::npos;
-    if (!rotated) continue;
+    if (!rotated || config.is_qwen2_vl()) continue;
     tensor.rotary_rows = text.d_head;
     const bool bias = tensor.source->stored.shape.size() == 1;
     if (bias) std::swap(tensor.n_rows, tensor.n_cols);
@@ -96,24 +102,34 @@ void check_all_used(const Checkpoint& checkpoint, const TensorLayout& layout, co
   }
   for (const auto& [name, tensor] : checkpoint.tensors()) {
     WINNOW_CHECK(used.contains(name) || is_unused(layout, name), Unsupported, kWhere,
-                 "{} of shape {} has no place in a LLaVA model of this config.json", tensor.place(),
+                 "{} of shape {} has no place in a model of this config.json", tensor.place(),
                  shape_text(tensor.stored.shape));
   }
 }
 
 /// LLaVA's prompt is vicuna's with a system sentence, which no chat template of these checkpoints has, or
-/// Mistral's; another template is its author's choice.
-void set_prompt_keys(const std::string& folder, bool is_mistral, GgufWriter& writer) {
+/// Mistral's, and Qwen2-VL's is ChatML; another template is its author's choice.
+void set_prompt_keys(const std::string& folder, const LlavaConfig& config, GgufWriter& writer) {
   const std::string chat = read_chat_template(folder);
   if (!chat.empty()) writer.set_str("tokenizer.chat_template", chat);
-  if (chat.empty() || chat.find(is_mistral ? "[INST]" : "ASSISTANT:") != std::string::npos) {
-    writer.set_str("winnow.prompt_template", is_mistral ? "mistral_instruct" : "vicuna_v1");
-  }
+  using Form = std::pair<const char*, const char*>;  // what its chat template holds, our name of it
+  const auto [sign, name] = config.is_qwen2_vl() ? Form{"<|im_start|>", "qwen2_vl"}
+                            : config.is_mistral  ? Form{"[INST]", "mistral_instruct"}
+                                                 : Form{"ASSISTANT:", "vicuna_v1"};
+  if (chat.empty() || chat.find(sign) != std::string::npos) writer.set_str("winnow.prompt_template", name);
+}
+
+using Vocab = std::variant<engine::SpmVocab, engine::BpeVocab>;
+
+Vocab read_tokenizer(const std::string& folder, const LlavaConfig& config) {
+  if (config.is_qwen2_vl()) return read_bpe_vocabulary(folder, config.text.n_vocab);
+  return read_vocabulary(folder, config.text.n_vocab);
 }
 
 /// llama.cpp's versions differ in which block they read when no key says it.
 void set_tower_keys(const LlavaConfig& config, GgufWriter& writer) {
   engine::set_clip_keys(config.tower, projector_config(config), writer);
+  if (config.is_qwen2_vl()) return;
   const int32_t feature_layer[] = {config.tower.n_layer};
   writer.set_i32_array("clip.vision.feature_layer", feature_layer);
   engine::set_tiling_keys(config.tiling, writer);
@@ -135,7 +151,7 @@ std::string name_of(const std::string& folder) {
 
 ConvertedFiles convert_checkpoint(const ConvertOptions& options) {
   LlavaConfig config = read_llava_config(options.checkpoint, options.tower);
-  const engine::SpmVocab vocab = read_vocabulary(options.checkpoint, config.text.n_vocab);
+  const Vocab vocab = read_tokenizer(options.checkpoint, config);
   const Checkpoint checkpoint(options.checkpoint);
   std::optional<Checkpoint> separate;
   if (!holds_tower(checkpoint) && !options.tower.empty()) separate.emplace(options.tower);
@@ -156,10 +172,10 @@ ConvertedFiles convert_checkpoint(const ConvertOptions& options) {
   const ConvertedFiles files{(folder / fmt::format("{}-text-{}.gguf", name, text_type.name)).string(),
                              (folder / fmt::format("{}-mmproj-{}.gguf", name, mmproj_type.name)).string()};
   GgufWriter text_writer(files.text);
-  engine::set_general_keys("llama", "model", name, text_type, text_writer);
+  engine::set_general_keys(config.text.arch, "model", name, text_type, text_writer);
   engine::set_llama_keys(config.text, text_writer);
-  engine::set_vocab_keys(vocab, text_writer);
-  set_prompt_keys(options.checkpoint, config.is_mistral, text_writer);
+  std::visit([&](const auto& v) { engine::set_vocab_keys(v, text_writer); }, vocab);
+  set_prompt_keys(options.checkpoint, config, text_writer);
   add_tensors(text, text_writer);
   GgufWriter mmproj_writer(files.mmproj);
   engine::set_general_keys("clip", "mmproj", name, mmproj_type, mmproj_writer);

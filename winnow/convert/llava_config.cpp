@@ -1,5 +1,6 @@
 #include "winnow/convert/llava_config.h"
 
+#include <array>
 #include <cmath>
 #include <filesystem>
 #include <string_view>
@@ -43,8 +44,32 @@ void expect_text(const JsonRow& row, std::string_view key, const char* expected)
                value, expected);
 }
 
-/// rope_theta and rope_scaling, in transformers 5 both inside rope_parameters.
-engine::RopeConfig read_rope(const JsonRow& row, int32_t d_head, int32_t n_ctx) {
+/// A count that the engine has only one answer to.
+void expect_count(const JsonRow& row, std::string_view key, int64_t expected) {
+  const int64_t n = row.has(key) ? row.integer(key) : expected;
+  WINNOW_CHECK(n == expected, Unsupported, kWhere, "{}: {}, got {}, expected {}", row.place(), key, n,
+               expected);
+}
+
+/// M-RoPE's pairs for time, rows and columns.
+std::array<int32_t, 4> read_sections(const JsonRow& row, int32_t d_head) {
+  const std::vector<double> counts = row.numbers("mrope_section");
+  std::array<int32_t, 4> sections{};
+  double sum = 0.0;
+  for (std::size_t i = 0; i < counts.size() && i < 3; ++i) {
+    sum += counts[i];
+    if (counts[i] >= 0.0 && counts[i] <= d_head) sections[i] = static_cast<int32_t>(counts[i]);
+  }
+  const bool good =
+      counts.size() == 3 && 2 * (sections[0] + sections[1] + sections[2]) == d_head && 2.0 * sum == d_head;
+  WINNOW_CHECK(good, Corrupt, kWhere,
+               "{}: mrope_section, got {}, expected three counts that make {} together", row.place(),
+               row.at("mrope_section").dump(), d_head / 2);
+  return sections;
+}
+
+/// rope_theta and rope_scaling, in transformers 5 both inside rope_parameters. axes: M-RoPE.
+engine::RopeConfig read_rope(const JsonRow& row, int32_t d_head, int32_t n_ctx, bool axes) {
   const Json none = Json::object();
   const JsonRow parameters =
       row.has("rope_parameters") ? row.row("rope_parameters") : JsonRow(none, row.place());
@@ -59,6 +84,12 @@ engine::RopeConfig read_rope(const JsonRow& row, int32_t d_head, int32_t n_ctx) 
   WINNOW_CHECK(rope.freq_base > 0.0F && std::isfinite(rope.freq_base), Corrupt, kWhere,
                "{}: rope_theta, got {}, expected > 0", row.place(), rope.freq_base);
   const std::string type = text_or(scaling, scaling.has("rope_type") ? "rope_type" : "type", "default");
+  if (axes) {
+    WINNOW_CHECK(type == "default" || type == "mrope", Unsupported, kWhere,
+                 "{}: rotary scaling, got '{}', expected 'mrope' or none", scaling.place(), type);
+    rope.sections = read_sections(scaling, d_head);
+    return rope;
+  }
   if (type == "default") return rope;
   WINNOW_CHECK(type == "linear", Unsupported, kWhere,
                "{}: rotary scaling, got '{}', expected 'linear' or none", scaling.place(), type);
@@ -69,13 +100,16 @@ engine::RopeConfig read_rope(const JsonRow& row, int32_t d_head, int32_t n_ctx) 
   return rope;
 }
 
-/// What transformers fills in where a published configuration leaves a key out: LlamaConfig, MistralConfig.
+/// What transformers fills in where a published configuration leaves a key out: LlamaConfig, MistralConfig,
+/// Qwen2VLTextConfig.
 struct TextDefaults {
-  int32_t n_ff, n_head_kv, n_ctx;  ///< n_head_kv 0: as many as heads
-  int32_t sliding_window;          ///< 0: none
+  int32_t n_embd, n_ff, n_layer, n_head, n_head_kv, n_vocab, n_ctx;  ///< n_head_kv 0: as many as heads
+  double eps;
+  int32_t sliding_window;  ///< 0: none
 };
-constexpr TextDefaults kLlama = {11008, 0, 2048, 0};
-constexpr TextDefaults kMistral = {14336, 8, 131072, 4096};
+constexpr TextDefaults kLlama = {4096, 11008, 32, 32, 0, 32000, 2048, 1e-6, 0};
+constexpr TextDefaults kMistral = {4096, 14336, 32, 32, 8, 32000, 131072, 1e-6, 4096};
+constexpr TextDefaults kQwen2Vl = {8192, 29568, 80, 64, 8, 152064, 32768, 1e-5, 0};
 
 /// Every token sees all before it: a window that is shorter than the context would be another model.
 void check_window(const JsonRow& row, int32_t n_ctx, int32_t fallback) {
@@ -88,27 +122,26 @@ void check_window(const JsonRow& row, int32_t n_ctx, int32_t fallback) {
                n_ctx);
 }
 
-engine::LlamaConfig read_text(const JsonRow& row, bool mistral) {
+engine::LlamaConfig read_text(const JsonRow& row, const TextDefaults& defaults) {
   constexpr int64_t kMax = 1 << 20;
-  const TextDefaults& defaults = mistral ? kMistral : kLlama;
   engine::LlamaConfig c;
   expect_text(row, "hidden_act", "silu");
-  c.n_embd = count_or(row, "hidden_size", 4096, kMax);
+  c.n_embd = count_or(row, "hidden_size", defaults.n_embd, kMax);
   c.n_ff = count_or(row, "intermediate_size", defaults.n_ff, kMax);
-  c.n_layer = count_or(row, "num_hidden_layers", 32, 1024);
-  c.n_head = count_or(row, "num_attention_heads", 32, c.n_embd);
+  c.n_layer = count_or(row, "num_hidden_layers", defaults.n_layer, 1024);
+  c.n_head = count_or(row, "num_attention_heads", defaults.n_head, c.n_embd);
   const int32_t n_head_kv = defaults.n_head_kv > 0 ? defaults.n_head_kv : c.n_head;
   c.n_head_kv = count_or(row, "num_key_value_heads", n_head_kv, c.n_head);
-  c.n_vocab = count_or(row, "vocab_size", 32000, kMax);
+  c.n_vocab = count_or(row, "vocab_size", defaults.n_vocab, kMax);
   c.n_ctx = count_or(row, "max_position_embeddings", defaults.n_ctx, 1 << 30);
-  c.eps = small_number_or(row, "rms_norm_eps", 1e-6);
+  c.eps = small_number_or(row, "rms_norm_eps", defaults.eps);
   WINNOW_CHECK(row.has("head_dim") || c.n_embd % c.n_head == 0, Corrupt, kWhere,
                "{}: width {} does not divide into {} heads", row.place(), c.n_embd, c.n_head);
   c.d_head = count_or(row, "head_dim", c.n_embd / c.n_head, 4096);
   WINNOW_CHECK(c.n_head % c.n_head_kv == 0 && c.d_head % 2 == 0, Corrupt, kWhere,
                "{}: {} heads of {} dimensions with {} heads for keys, expected a multiple and an even number",
                row.place(), c.n_head, c.d_head, c.n_head_kv);
-  c.rope = read_rope(row, c.d_head, c.n_ctx);
+  c.rope = read_rope(row, c.d_head, c.n_ctx, &defaults == &kQwen2Vl);
   check_window(row, c.n_ctx, defaults.sliding_window);
   return c;
 }
@@ -180,6 +213,20 @@ std::array<float, 3> three_numbers(const JsonRow& row, std::string_view key, boo
   return {static_cast<float>(values[0]), static_cast<float>(values[1]), static_cast<float>(values[2])};
 }
 
+/// Least and most pixels of a picture that is read in its own size: under either of the names that
+/// transformers has written.
+engine::PixelRange read_pixel_range(const JsonRow& row) {
+  const bool whole = row.has("min_pixels") && row.has("max_pixels");
+  const JsonRow from = whole ? row : row.row("size");
+  const bool edges = !from.has("min_pixels");
+  const engine::PixelRange range{from.integer(edges ? "shortest_edge" : "min_pixels"),
+                                 from.integer(edges ? "longest_edge" : "max_pixels")};
+  WINNOW_CHECK(range.min >= 1 && range.max >= range.min && range.max <= 1 << 28, Corrupt, kWhere,
+               "{}: pixels of a picture, got {} to {}, expected an ascending range above 0", from.place(),
+               range.min, range.max);
+  return range;
+}
+
 /// Mean and deviation of pixels, and that images get the size which the tower reads.
 void read_preprocessor(const std::string& folder, engine::ClipConfig& tower) {
   std::string path = file_in(folder, "preprocessor_config.json");
@@ -192,6 +239,12 @@ void read_preprocessor(const std::string& folder, engine::ClipConfig& tower) {
   const JsonRow row = inside && whole.has("image_processor") ? whole.row("image_processor") : whole;
   tower.mean = three_numbers(row, "image_mean", false);
   tower.std = three_numbers(row, "image_std", true);
+  if (tower.rotary) {
+    expect_count(row, "patch_size", tower.patch_size_px);
+    expect_count(row, "merge_size", tower.group_side);
+    expect_count(row, "temporal_patch_size", tower.n_frame);
+    tower.own_size = read_pixel_range(row);
+  }
   if (!row.has("crop_size")) return;
   const int64_t size =
       row.at("crop_size").is_object() ? row.row("crop_size").integer("height") : row.integer("crop_size");
@@ -218,7 +271,7 @@ LlavaConfig read_transformers(const JsonRow& row, const std::string& folder, boo
   expect_text(row, "vision_feature_select_strategy", "default");
   LlavaConfig config;
   config.is_mistral = type == "mistral";
-  config.text = read_text(text, config.is_mistral);
+  config.text = read_text(text, config.is_mistral ? kMistral : kLlama);
   config.tower = read_tower(row.row("vision_config"), feature_layer(row, "vision_feature_layer"));
   if (next) config.tiling = read_resolutions(row, true, config.tower.image_size_px);
   config.may_be_tied = (row.has("tie_word_embeddings") && row.boolean("tie_word_embeddings")) ||
@@ -235,7 +288,7 @@ LlavaConfig read_original(const JsonRow& row, const std::string& tower_folder, b
   expect_text(row, "mm_patch_merge_type", next ? "spatial_unpad" : "flat");
   LlavaConfig config;
   config.is_mistral = mistral;
-  config.text = read_text(row, mistral);
+  config.text = read_text(row, mistral ? kMistral : kLlama);
   const std::string path = file_in(tower_folder, "config.json");
   const Json file = record::read_json(path);
   const JsonRow tower(file, path);
@@ -244,6 +297,48 @@ LlavaConfig read_original(const JsonRow& row, const std::string& tower_folder, b
   if (next) config.tiling = read_resolutions(row, false, config.tower.image_size_px);
   config.may_be_tied = row.has("tie_word_embeddings") && row.boolean("tie_word_embeddings");
   read_preprocessor(tower_folder, config.tower);
+  return config;
+}
+
+/// transformers' Qwen2VLVisionConfig.
+engine::ClipConfig read_qwen2_vl_tower(const JsonRow& row, int32_t n_embd_text) {
+  constexpr int32_t kTypicalSide = 560;  // llama.cpp's
+  engine::ClipConfig c;
+  c.rotary = true;
+  c.has_cls = false;
+  c.n_frame = 2;
+  c.patch_size_px = count_or(row, "patch_size", 14, 8192);
+  c.group_side = count_or(row, "spatial_merge_size", 2, 16);
+  c.image_size_px = kTypicalSide / (c.patch_size_px * c.group_side) * c.patch_size_px * c.group_side;
+  WINNOW_CHECK(c.image_size_px > 0, Unsupported, kWhere,
+               "{}: patches of {} px merged {} x {}, expected at most {}", row.place(), c.patch_size_px,
+               c.group_side, c.group_side, kTypicalSide);
+  c.n_embd = count_or(row, "embed_dim", 1280, 1 << 16);
+  c.n_ff = static_cast<int32_t>(c.n_embd * int64_t{count_or(row, "mlp_ratio", 4, 64)});
+  c.n_head = count_or(row, "num_heads", 16, c.n_embd);
+  c.n_layer = c.n_layer_run = c.n_layer_stored = count_or(row, "depth", 32, 1024);
+  c.eps = 1e-6F;
+  c.use_gelu = uses_gelu(row);
+  expect_count(row, "temporal_patch_size", c.n_frame);
+  expect_count(row, "in_channels", 3);
+  expect_count(row, "in_chans", 3);
+  expect_count(row, "hidden_size", n_embd_text);
+  WINNOW_CHECK(c.n_embd % c.n_head == 0 && c.n_embd / c.n_head % 4 == 0, Corrupt, kWhere,
+               "{}: width {} and {} heads, expected heads of a multiple of 4 values", row.place(), c.n_embd,
+               c.n_head);
+  return c;
+}
+
+/// As published the text model's keys are at the top, in transformers 5 they are text_config.
+LlavaConfig read_qwen2_vl(const JsonRow& row, const std::string& folder) {
+  const JsonRow text = row.has("text_config") ? row.row("text_config") : row;
+  LlavaConfig config;
+  config.text = read_text(text, kQwen2Vl);
+  config.text.arch = "qwen2vl";
+  config.tower = read_qwen2_vl_tower(row.row("vision_config"), config.text.n_embd);
+  config.may_be_tied = (row.has("tie_word_embeddings") && row.boolean("tie_word_embeddings")) ||
+                       (text.has("tie_word_embeddings") && text.boolean("tie_word_embeddings"));
+  read_preprocessor(folder, config.tower);
   return config;
 }
 
@@ -261,17 +356,19 @@ LlavaConfig read_llava_config(const std::string& folder, const std::string& towe
   const bool mistral = architecture == "LlavaMistralForCausalLM";
   const bool original = architecture == "LlavaLlamaForCausalLM" || mistral;
   const bool next = architecture == "LlavaNextForConditionalGeneration" || architecture == "llava_next";
-  WINNOW_CHECK(original || next || architecture == "LlavaForConditionalGeneration" || architecture == "llava",
-               Unsupported, kWhere,
-               "{}: architecture, got '{}', expected LlavaForConditionalGeneration or "
-               "LlavaNextForConditionalGeneration (transformers), LlavaLlamaForCausalLM or "
-               "LlavaMistralForCausalLM (the original LLaVA)",
+  const bool qwen = architecture == "Qwen2VLForConditionalGeneration" || architecture == "qwen2_vl";
+  const bool llava = architecture == "LlavaForConditionalGeneration" || architecture == "llava";
+  WINNOW_CHECK(original || next || llava || qwen, Unsupported, kWhere,
+               "{}: architecture, got '{}', expected LlavaForConditionalGeneration, "
+               "LlavaNextForConditionalGeneration or Qwen2VLForConditionalGeneration (transformers), "
+               "LlavaLlamaForCausalLM or LlavaMistralForCausalLM (the original LLaVA)",
                path, architecture);
   WINNOW_CHECK(original || tower_folder.empty(), InvalidArgument, kWhere,
                "{}: this checkpoint holds its tower, leave --tower {} out", path, tower_folder);
   WINNOW_CHECK(!original || !tower_folder.empty(), InvalidArgument, kWhere,
                "{}: the tower is a checkpoint of its own ({}): give its folder with --tower", path,
                text_or(row, "mm_vision_tower", "a CLIP model"));
+  if (qwen) return read_qwen2_vl(row, folder);
   return original ? read_original(row, tower_folder, mistral) : read_transformers(row, folder, next);
 }
 

@@ -21,8 +21,8 @@ constexpr int64_t kBlockValues = int64_t{1} << 20;  // of float32, for each thre
 /// Rows [first, first + n) in the GGUF's order and type.
 std::vector<uint8_t> convert_rows(const TensorConversion& c, int64_t first, int64_t n) {
   std::vector<float> values(static_cast<std::size_t>(n * c.n_cols));
-  if (c.rotary_rows == 0) {
-    c.source->read(first * c.n_cols, n * c.n_cols, values.data());
+  if (c.rotary_rows == 0 && c.block_rows == 0) {
+    c.source->read(c.source_row(first) * c.n_cols, n * c.n_cols, values.data());
   } else {
     for (int64_t i = 0; i < n; ++i) {
       c.source->read(c.source_row(first + i) * c.n_cols, c.n_cols, values.data() + i * c.n_cols);
@@ -52,7 +52,8 @@ void write_tensor(const TensorConversion& c, engine::GgufWriter& writer, Progres
       blocks.push_back(std::async(std::launch::async, [&c, first, n] { return convert_rows(c, first, n); }));
     }
     for (auto& converted : blocks) writer.write(c.name, converted.get());
-    c.source->release(start * c.n_cols, (end - start) * c.n_cols);
+    // Of rows in blocks the next frame's pages are in between: the mapping is given back with the file.
+    if (c.block_rows == 0) c.source->release((c.first_row + start) * c.n_cols, (end - start) * c.n_cols);
     progress.step((end - start) * c.n_cols);
   }
 }
@@ -60,7 +61,8 @@ void write_tensor(const TensorConversion& c, engine::GgufWriter& writer, Progres
 }  // namespace
 
 int64_t TensorConversion::source_row(int64_t row) const {
-  if (rotary_rows == 0) return row;
+  if (block_rows > 0) return first_row + row / block_rows * block_step + row % block_rows;
+  if (rotary_rows == 0) return first_row + row;
   const int64_t within = row % rotary_rows;
   return row - within + within % 2 * (rotary_rows / 2) + within / 2;
 }
@@ -68,6 +70,30 @@ int64_t TensorConversion::source_row(int64_t row) const {
 std::string shape_text(const std::vector<int64_t>& shape) {
   return fmt::format("[{}]", fmt::join(shape, ", "));
 }
+
+namespace {
+
+/// Shape of the tensor that holds the part.
+std::vector<int64_t> whole_shape(const SourcePart& part, std::vector<int64_t> shape) {
+  if (part.of_frames) {
+    shape.insert(shape.begin() + 2, part.count);
+  } else {
+    shape.front() *= part.count;
+  }
+  return shape;
+}
+
+void take_part(const SourcePart& part, TensorConversion& c) {
+  if (part.of_frames) {
+    c.block_rows = c.shape[2];
+    c.block_step = part.count * c.block_rows;
+    c.first_row = part.index * c.block_rows;
+  } else {
+    c.first_row = part.index * c.n_rows;
+  }
+}
+
+}  // namespace
 
 std::vector<TensorConversion> convert_table(const std::vector<engine::TensorSpec>& table,
                                             const Checkpoint& checkpoint, const TensorLayout& layout,
@@ -77,17 +103,22 @@ std::vector<TensorConversion> convert_table(const std::vector<engine::TensorSpec
     const std::string name = checkpoint_name(layout, spec.name);
     const CheckpointTensor* source = name.empty() ? nullptr : checkpoint.find(name);
     if (source == nullptr && spec.optional) continue;
+    const SourcePart part = source_part(layout, spec.name);
+    const std::vector<int64_t>& shape = spec.shape;
+    const std::vector<int64_t> whole = whole_shape(part, shape);
     WINNOW_CHECK(source != nullptr, NotFound, kWhere, "{}: tensor '{}' is missing, expected shape {}",
-                 checkpoint.folder(), name, shape_text(spec.shape));
-    const std::vector<int64_t>& shape = source->stored.shape;
-    WINNOW_CHECK(shape == spec.shape, Corrupt, kWhere, "{}: got shape {}, expected {} (config.json)",
-                 source->place(), shape_text(shape), shape_text(spec.shape));
+                 checkpoint.folder(), name, shape_text(whole));
+    WINNOW_CHECK(source->stored.shape == whole, Corrupt, kWhere,
+                 "{}: got shape {}, expected {} (config.json)", source->place(),
+                 shape_text(source->stored.shape), shape_text(whole));
     WINNOW_CHECK(source->holds_floats(), Unsupported, kWhere, "{}: type {}, expected F32, F16, BF16 or F64",
                  source->place(), source->stored.type);
     const bool matrix = shape.size() > 1 && spec.name.find("position_embd") == std::string::npos;
     TensorConversion conversion{.name = spec.name, .source = source, .type = matrix ? type : GGML_TYPE_F32};
     conversion.n_cols = shape.back();
     for (std::size_t d = 0; d + 1 < shape.size(); ++d) conversion.n_rows *= shape[d];
+    conversion.shape = shape;
+    take_part(part, conversion);
     tensors.push_back(std::move(conversion));
   }
   return tensors;

@@ -22,10 +22,15 @@ struct TensorConversion {
   ggml_type type = GGML_TYPE_F32;
   int64_t n_cols = 1;  ///< of the rows that the GGUF stores
   int64_t n_rows = 1;
-  int64_t rotary_rows = 0;  ///< > 0: rows of a head, whose halves interleave
+  int64_t rotary_rows = 0;       ///< > 0: rows of a head, whose halves interleave
+  int64_t first_row = 0;         ///< in the source, which may hold several tensors of the GGUF (SourcePart)
+  int64_t block_rows = 0;        ///< > 0: rows that stand together there; 0: all
+  int64_t block_step = 0;        ///< from one block to the next, in rows
+  std::vector<int64_t> shape{};  ///< as the GGUF has it, row-major
 
-  std::vector<int64_t> ne() const { return {source->stored.shape.rbegin(), source->stored.shape.rend()}; }
-  /// transformers rotates dimension i with i + d/2, GGUF's llama files 2i with 2i + 1.
+  std::vector<int64_t> ne() const { return {shape.rbegin(), shape.rend()}; }
+  /// Row of the source, in rows of n_cols. transformers rotates dimension i with i + d/2, GGUF's llama files
+  /// 2i with 2i + 1.
   int64_t source_row(int64_t row) const;
 };
 

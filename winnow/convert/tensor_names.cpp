@@ -33,6 +33,11 @@ constexpr Names kClipBlock[] = {
     {"ffn_up", "mlp.fc1"},
     {"ffn_down", "mlp.fc2"},
 };
+constexpr Names kQwenBlock[] = {
+    {"ln1", "norm1"},       {"ln2", "norm2"},          {"attn_q", "attn.qkv"}, {"attn_k", "attn.qkv"},
+    {"attn_v", "attn.qkv"}, {"attn_out", "attn.proj"}, {"ffn_up", "mlp.fc1"},  {"ffn_down", "mlp.fc2"},
+};
+constexpr Names kQwenTower[] = {{"v.patch_embd", "patch_embed.proj"}, {"v.post_ln", "merger.ln_q"}};
 constexpr Names kText[] = {{"token_embd", "embed_tokens"}, {"output_norm", "norm"}};
 constexpr Names kTower[] = {
     {"v.class_embd", "embeddings.class_embedding"},
@@ -59,10 +64,10 @@ std::string_view translated(std::span<const Names> table, std::string_view name)
 
 /// "PREFIX.N.PART" -> "layers.N.TRANSLATED" behind `start`; empty for a part that is unknown.
 std::string block_name(std::span<const Names> table, const std::string& start,
-                       std::string_view number_and_part) {
+                       std::string_view number_and_part, std::string_view blocks = "layers") {
   const std::size_t dot = number_and_part.find('.');
   const std::string_view part = translated(table, number_and_part.substr(dot + 1));
-  return part.empty() ? "" : fmt::format("{}layers.{}.{}", start, number_and_part.substr(0, dot), part);
+  return part.empty() ? "" : fmt::format("{}{}.{}.{}", start, blocks, number_and_part.substr(0, dot), part);
 }
 
 /// Without ".weight" or ".bias".
@@ -70,6 +75,11 @@ std::string stem_name(const TensorLayout& layout, std::string_view stem) {
   if (stem == "output") return layout.head;
   if (stem == "mm.0") return layout.linear1;
   if (stem == "mm.2") return layout.linear2;
+  if (layout.is_qwen2_vl) {
+    if (stem.starts_with("v.blk.")) return block_name(kQwenBlock, layout.tower, stem.substr(6), "blocks");
+    if (const auto name = translated(kQwenTower, stem); !name.empty())
+      return fmt::format("{}{}", layout.tower, name);
+  }
   if (stem.starts_with("blk.")) return block_name(kTextBlock, layout.text, stem.substr(4));
   if (stem.starts_with("v.blk.")) return block_name(kClipBlock, layout.tower + "encoder.", stem.substr(6));
   if (stem.starts_with("t.blk.")) return block_name(kClipBlock, "text_model.encoder.", stem.substr(6));
@@ -82,6 +92,8 @@ std::string stem_name(const TensorLayout& layout, std::string_view stem) {
 const std::vector<std::string> kTowers = {"vision_tower.vision_model.", "model.vision_tower.vision_model.",
                                           "model.vision_tower.vision_tower.vision_model.", "vision_model."};
 constexpr const char* kTowerProbe = "embeddings.class_embedding";
+const std::vector<std::string> kQwenTowers = {"visual.", "model.visual."};
+constexpr const char* kQwenProbe = "patch_embed.proj.weight";
 
 /// The first of the starts whose tensor start + probe is there, or the end.
 auto find_start(const Checkpoint& checkpoint, const std::vector<std::string>& starts,
@@ -112,6 +124,13 @@ TensorLayout find_layout(const Checkpoint& checkpoint, const Checkpoint& tower) 
       need_start(checkpoint, "text model", {"language_model.model.", "model.language_model.", "model."},
                  "embed_tokens.weight");
   layout.head = layout.text == "language_model.model." ? "language_model.lm_head" : "lm_head";
+  if (const auto qwen = find_start(checkpoint, kQwenTowers, kQwenProbe); qwen != kQwenTowers.end()) {
+    layout.is_qwen2_vl = true;
+    layout.tower = *qwen;
+    layout.linear1 = *qwen + "merger.mlp.0";
+    layout.linear2 = *qwen + "merger.mlp.2";
+    return layout;
+  }
   layout.tower = need_start(tower, "tower", kTowers, kTowerProbe);
   layout.linear1 = need_start(
       checkpoint, "projector",
@@ -123,12 +142,25 @@ TensorLayout find_layout(const Checkpoint& checkpoint, const Checkpoint& tower) 
 }
 
 std::string checkpoint_name(const TensorLayout& layout, std::string_view gguf_name) {
+  constexpr std::string_view kNextFrame = "v.patch_embd.weight.1";
+  if (gguf_name == kNextFrame) gguf_name.remove_suffix(2);
   // Parameters, neither weight nor bias.
   if (gguf_name == "v.class_embd") return stem_name(layout, gguf_name);
   if (gguf_name == "v.image_newline") return layout.newline;
   const std::size_t dot = gguf_name.rfind('.');
   const std::string stem = stem_name(layout, gguf_name.substr(0, dot));
   return stem.empty() ? "" : fmt::format("{}{}", stem, gguf_name.substr(dot));
+}
+
+SourcePart source_part(const TensorLayout& layout, std::string_view gguf_name) {
+  if (!layout.is_qwen2_vl || !gguf_name.starts_with("v.")) return {};
+  if (gguf_name == "v.patch_embd.weight") return {0, 2, true};
+  if (gguf_name == "v.patch_embd.weight.1") return {1, 2, true};
+  constexpr std::string_view kParts[] = {".attn_q.", ".attn_k.", ".attn_v."};
+  for (int64_t i = 0; i < 3; ++i) {
+    if (gguf_name.find(kParts[i]) != std::string_view::npos) return {i, 3, false};
+  }
+  return {};
 }
 
 bool is_unused(const TensorLayout& layout, const std::string& name) {

@@ -84,12 +84,6 @@ void apply_added_tokens(const std::string& folder, SpmVocab& vocab) {
   }
 }
 
-/// Spellings that published tokenizers forgot to mark as special.
-bool looks_special(const std::string& token) {
-  return token == "<pad>" || token == "<mask>" || (token.starts_with("<|") && token.ends_with("|>")) ||
-         (token.starts_with("<unused") && token.ends_with(">"));
-}
-
 /// SentencePiece spells a space as U+2581; user-defined tokens are matched in the text as it is.
 std::string with_spaces(std::string_view text) {
   constexpr std::string_view kMark = "\xe2\x96\x81";
@@ -140,45 +134,49 @@ struct SpecialTokens {
   std::vector<JsonRow> names;
   std::vector<JsonRow> ids;
 
-  int32_t id(const SpmVocab& vocab, const std::string& what, int32_t fallback) const {
+  int32_t id(const std::vector<std::string>& tokens, const std::string& what, int32_t fallback) const {
     for (const JsonRow& row : names) {
       const auto text = special_text(row, what + "_token");
       if (!text) continue;
-      const auto found = std::find(vocab.tokens.begin(), vocab.tokens.end(), *text);
-      WINNOW_CHECK(found != vocab.tokens.end(), Corrupt, kWhere, "{}: {}_token, got '{}', which is no token",
+      const auto found = std::find(tokens.begin(), tokens.end(), *text);
+      WINNOW_CHECK(found != tokens.end(), Corrupt, kWhere, "{}: {}_token, got '{}', which is no token",
                    row.place(), what, *text);
-      return static_cast<int32_t>(found - vocab.tokens.begin());
+      return static_cast<int32_t>(found - tokens.begin());
     }
     const std::string key = what + "_token_id";
     for (const JsonRow& row : ids) {
       if (!row.has(key) || !row.at(key).is_number())
         continue;  // generation_config may list several end tokens
       const int64_t id = row.integer(key);
-      if (id >= 0 && id < std::ssize(vocab.tokens)) return static_cast<int32_t>(id);
+      if (id >= 0 && id < std::ssize(tokens)) return static_cast<int32_t>(id);
     }
-    return fallback < std::ssize(vocab.tokens) ? fallback : -1;
+    return fallback < std::ssize(tokens) ? fallback : -1;
   }
 };
 
-void apply_special_tokens(const std::string& folder, const JsonRow& tokenizer,
-                          const SentencePieceModel& model, SpmVocab& vocab) {
+}  // namespace
+
+bool looks_special(const std::string& token) {
+  return token == "<pad>" || token == "<mask>" || (token.starts_with("<|") && token.ends_with("|>")) ||
+         (token.starts_with("<unused") && token.ends_with(">"));
+}
+
+SpecialIds read_special_ids(const std::string& folder, const std::vector<std::string>& tokens,
+                            const SpecialIds& fallback) {
+  const Json tokenizer = read_optional(folder, kTokenizerConfig);
   const Json map = read_optional(folder, "special_tokens_map.json");
   const Json config = read_optional(folder, "config.json");
   const Json generation = read_optional(folder, "generation_config.json");
   const JsonRow whole(config, file_in(folder, "config.json"));
   SpecialTokens special;
-  special.names.push_back(tokenizer);
+  special.names.emplace_back(tokenizer, file_in(folder, kTokenizerConfig));
   special.names.emplace_back(map, file_in(folder, "special_tokens_map.json"));
   if (whole.has("text_config")) special.ids.push_back(whole.row("text_config"));
   special.ids.push_back(whole);
   special.ids.emplace_back(generation, file_in(folder, "generation_config.json"));
-  vocab.bos = special.id(vocab, "bos", model.bos);
-  vocab.eos = special.id(vocab, "eos", model.eos);
-  vocab.unk = special.id(vocab, "unk", model.unk);
-  vocab.pad = special.id(vocab, "pad", -1);
+  return {special.id(tokens, "bos", fallback.bos), special.id(tokens, "eos", fallback.eos),
+          special.id(tokens, "unk", fallback.unk), special.id(tokens, "pad", fallback.pad)};
 }
-
-}  // namespace
 
 SpmVocab read_vocabulary(const std::string& folder, int32_t n_vocab) {
   const SentencePieceModel model = read_model(folder, n_vocab);
@@ -194,7 +192,11 @@ SpmVocab read_vocabulary(const std::string& folder, int32_t n_vocab) {
   apply_added_tokens(folder, vocab);
   apply_decoder(tokenizer, vocab);
   check_distinct(vocab, folder);
-  apply_special_tokens(folder, tokenizer, model, vocab);
+  const SpecialIds ids = read_special_ids(folder, vocab.tokens, {model.bos, model.eos, model.unk, -1});
+  vocab.bos = ids.bos;
+  vocab.eos = ids.eos;
+  vocab.unk = ids.unk;
+  vocab.pad = ids.pad;
   if (tokenizer.has("add_bos_token")) vocab.add_bos = tokenizer.boolean("add_bos_token");
   if (tokenizer.has("add_eos_token")) vocab.add_eos = tokenizer.boolean("add_eos_token");
   vocab.space_prefix =

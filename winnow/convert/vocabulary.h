@@ -19,6 +19,19 @@ namespace winnow::convert {
 /// Unsupported (a unigram model).
 engine::SpmVocab read_vocabulary(const std::string& folder, int32_t n_vocab);
 
+/// Ids of special tokens; -1: none.
+struct SpecialIds {
+  int32_t bos = -1, eos = -1, unk = -1, pad = -1;
+};
+
+/// Those of a folder, by their names in tokenizer_config.json or special_tokens_map.json, else the *_token_id
+/// of config.json or generation_config.json, else the fallback's. Throws Corrupt for a name that is no token.
+SpecialIds read_special_ids(const std::string& folder, const std::vector<std::string>& tokens,
+                            const SpecialIds& fallback);
+
+/// Spellings that published tokenizers forgot to mark as special.
+bool looks_special(const std::string& token);
+
 /// The checkpoint's chat template (chat_template.jinja, chat_template.json or tokenizer_config.json); empty
 /// when it has none. Throws Corrupt, Io.
 std::string read_chat_template(const std::string& folder);

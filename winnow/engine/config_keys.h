@@ -39,13 +39,24 @@ struct SpmVocab {
   void add(std::string token, float score, TokenType type);
 };
 
+/// A vocabulary of byte-level byte pairs, libllama's tokenizer "gpt2": arrays with one entry per token.
+struct BpeVocab {
+  std::string pre;  ///< how text is split first: libllama's name of the regular expression ("qwen2")
+  std::vector<std::string> tokens;
+  std::vector<TokenType> types;
+  std::vector<std::string> merges;  ///< "left right", the first ones first
+  int32_t bos = -1, eos = -1, pad = -1;
+  bool add_bos = false;
+};
+
 /// general.*: `type` is "model" or "mmproj", `weights` what most matrices are stored in.
 void set_general_keys(const std::string& architecture, const std::string& type, const std::string& name,
                       const WeightType& weights, GgufWriter& writer);
-/// llama.*
+/// llama.*, or those of another architecture that LlamaConfig describes
 void set_llama_keys(const LlamaConfig& config, GgufWriter& writer);
 /// tokenizer.ggml.*
 void set_vocab_keys(const SpmVocab& vocab, GgufWriter& writer);
+void set_vocab_keys(const BpeVocab& vocab, GgufWriter& writer);
 /// clip.* of tower and projector. Not which block the projector reads: see read_clip_config.
 void set_clip_keys(const ClipConfig& config, const MlpConfig& projector, GgufWriter& writer);
 /// clip.vision.image_grid_pinpoints and its like; nothing for a model without tiles.

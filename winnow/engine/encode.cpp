@@ -6,6 +6,8 @@
 #include "winnow/base/error.h"
 #include "winnow/engine/session.h"
 #include "winnow/engine/step_signals.h"
+#include "winnow/engine/vision/patches.h"
+#include "winnow/engine/vision/qwen2_vl.h"
 
 namespace winnow::engine {
 namespace {
@@ -33,9 +35,15 @@ struct VisionConfig {
   MlpConfig mlp;
 };
 
-/// The model's own, or for the smaller picture of a request. Throws InvalidArgument for a grid that is none.
-VisionConfig vision_for(const Model& model, const TowerRequest& request) {
+/// The model's own, or for the smaller picture of a request, or for this picture. Throws InvalidArgument for
+/// a grid that is none.
+VisionConfig vision_for(const Model& model, const TowerRequest& request, const Image& image) {
   VisionConfig vision{model.clip(), model.mlp()};
+  if (vision.clip.takes_any_size()) {
+    vision.clip = fitted_to(vision.clip, {image.width, image.height});
+    vision.mlp.merge.patches = vision.clip.grid();
+    return vision;
+  }
   if (!request.grid) return vision;
   const prune::Grid& grid = *request.grid;
   WINNOW_CHECK(grid.rows == grid.cols && grid.rows >= 1 && grid.rows <= model.grid().rows, InvalidArgument,
@@ -56,6 +64,9 @@ void check_request(const Model& model, const TowerRequest& request) {
   WINNOW_CHECK(!request.merge || model.mlp().merge.side == 1, Unsupported, kWhere,
                "{} merges rows in the tower, but the projector of {} merges squares of its patches",
                request.merge->use.method->info().name, model.options().mmproj_path);
+  WINNOW_CHECK(!model.clip().takes_any_size() || !request.grid, Unsupported, kWhere,
+               "{} reads pictures in their own size, got a request to shrink one",
+               model.options().mmproj_path);
   WINNOW_CHECK(!model.tiling().cuts() || (!request.merge && !request.grid), Unsupported, kWhere,
                "{} cuts pictures into tiles, got a request to {}, expected tiles as they are",
                model.options().mmproj_path, request.merge ? "merge rows in the tower" : "shrink the picture");
@@ -172,12 +183,25 @@ void take_tiles(std::vector<EncodedTile>& tiles, const Model& model, EncodedImag
                          model.image_newline());
 }
 
+/// Shows what the tower reads of one input.
+void show_pixels(const ClipConfig& clip, const Pixels& pixels, const Observer& observer) {
+  if (clip.takes_any_size()) {
+    const std::vector<float> values = repeat_frames(clip, cut_patches(clip, pixels));
+    const int64_t n = clip.n_patch();
+    const int64_t shape[] = {n, std::ssize(values) / n};
+    observer("pixel_values", shape, values);
+    return;
+  }
+  const int64_t shape[] = {1, 3, clip.image_size_px, clip.image_size_px};
+  observer("pixel_values", shape, pixels.values);
+}
+
 }  // namespace
 
 EncodedImage Session::encode(const Image& image, ImageFit fit, const TowerRequest& request) {
-  const VisionConfig vision = vision_for(*model_, request);
-  const ClipConfig& clip = vision.clip;
   check_request(*model_, request);
+  const VisionConfig vision = vision_for(*model_, request, image);
+  const ClipConfig& clip = vision.clip;
   EncodedImage out;
   const Stopwatch watch;
   const ImageSpec spec{clip.image_size_px, clip.mean, clip.std, fit};
@@ -189,6 +213,10 @@ EncodedImage Session::encode(const Image& image, ImageFit fit, const TowerReques
         choose_canvas({image.width, image.height}, model_->tiling().resolutions, clip.image_size_px);
     out.layout = tiled_layout(out.layout.tile, canvas);
     inputs = cut_tiles(image, canvas, spec);
+  } else if (clip.takes_any_size()) {
+    const prune::Grid patches = clip.grid();
+    inputs.push_back(
+        squeeze(image, {patches.cols * clip.patch_size_px, patches.rows * clip.patch_size_px}, spec));
   } else {
     inputs.push_back(preprocess(image, spec));
   }
@@ -200,14 +228,11 @@ EncodedImage Session::encode(const Image& image, ImageFit fit, const TowerReques
   TileEncoder encoder(*model_, vision, request, execution, out);
   std::vector<EncodedTile> tiles;
   for (const Pixels& pixels : inputs) {
-    if (execution.observer != nullptr) {
-      const int64_t shape[] = {1, 3, clip.image_size_px, clip.image_size_px};
-      (*execution.observer)("pixel_values", shape, pixels.values);
-    }
+    if (execution.observer != nullptr) show_pixels(clip, pixels, *execution.observer);
     tiles.push_back(encoder.encode(pixels));
     out.maps.push_back(pixels.map);
   }
-  out.tile_px = clip.image_size_px;
+  out.tile_px = inputs.front().size;
   out.tower_rows = tiles.front().tower.rows;
   if (request.merge) out.merged_by = request.merge->use.to_string();
   if (!tiles.front().tower.cls.empty()) out.computed.push_back({prune::Signal::ClsToken});

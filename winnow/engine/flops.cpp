@@ -27,7 +27,7 @@ double tower_flops(const ClipConfig& c, std::span<const BlockRows> rows) {
     total += n * 2.0 * 4.0 * d * d + 4.0 * n * n * d + block.mlp * 2.0 * 2.0 * d * c.n_ff;
   }
   const double n_patch = rows.empty() ? 0.0 : rows.front().attention - (c.has_cls ? 1.0 : 0.0);
-  return total + 2.0 * n_patch * 3.0 * c.patch_size_px * c.patch_size_px * d;
+  return total + 2.0 * n_patch * 3.0 * c.n_frame * c.patch_size_px * c.patch_size_px * d;
 }
 
 double projector_flops(const MlpConfig& c, int64_t n) {

@@ -10,6 +10,12 @@
 
 namespace winnow::engine {
 
+struct PixelSize {
+  int32_t width = 0;
+  int32_t height = 0;
+  bool operator==(const PixelSize&) const = default;
+};
+
 /// 8-bit RGB picture, row-major [height, width, 3].
 struct Image {
   int32_t width = 0;
@@ -58,8 +64,8 @@ struct ImageMap {
 };
 
 struct Pixels {
-  std::vector<float> values;  // [3, size_px, size_px], normalised
-  int32_t size_px = 0;
+  std::vector<float> values;  // [3, size.height, size.width], normalised
+  PixelSize size;
   ImageMap map;
 };
 
@@ -70,6 +76,9 @@ Image resize_bicubic(const Image& image, int32_t width, int32_t height);
 /// Image -> what the tower reads. Throws InvalidArgument for an empty image or spec.
 Pixels preprocess(const Image& image, const ImageSpec& spec);
 
+/// The whole picture squeezed or stretched to a size, then as above; spec.size_px and spec.fit have no say.
+Pixels squeeze(const Image& image, PixelSize size, const ImageSpec& spec);
+
 /// 8-bit pixels -> (value / 255 - mean) / std of each channel, [3, height, width]. Throws InvalidArgument for
 /// an empty image or spec.
 std::vector<float> normalise(const Image& image, const ImageSpec& spec);
@@ -77,7 +86,7 @@ std::vector<float> normalise(const Image& image, const ImageSpec& spec);
 /// Patches of one input of the tower: indices into the row-major rows x cols grid that covers it.
 struct KeptPatches {
   ImageMap map;
-  int32_t size_px = 0;
+  PixelSize size;
   int32_t rows = 0, cols = 0;
   std::vector<int32_t> kept{};
 };

@@ -19,8 +19,9 @@ std::vector<int32_t> cells_of(int32_t n, double at, double scale, int32_t size_p
 /// For each pixel of the picture whether a kept patch shows its centre: adds to `bright` [height, width].
 void add_kept(const Image& image, const KeptPatches& input, std::vector<bool>& bright) {
   constexpr const char* kWhere = "engine.draw_kept";
-  WINNOW_CHECK(input.rows > 0 && input.cols > 0 && input.size_px > 0, InvalidArgument, kWhere,
-               "empty grid, got {}x{} patches on {} pixels", input.rows, input.cols, input.size_px);
+  WINNOW_CHECK(input.rows > 0 && input.cols > 0 && input.size.width > 0 && input.size.height > 0,
+               InvalidArgument, kWhere, "empty grid, got {}x{} patches on {}x{} pixels", input.rows,
+               input.cols, input.size.width, input.size.height);
   std::vector<bool> is_kept(static_cast<size_t>(input.rows) * static_cast<size_t>(input.cols), false);
   for (const int32_t token : input.kept) {
     WINNOW_CHECK(token >= 0 && static_cast<size_t>(token) < is_kept.size(), InvalidArgument, kWhere,
@@ -28,8 +29,10 @@ void add_kept(const Image& image, const KeptPatches& input, std::vector<bool>& b
     is_kept[static_cast<size_t>(token)] = true;
   }
   const ImageMap& map = input.map;
-  const std::vector<int32_t> col_of = cells_of(image.width, map.left, map.scale_x, input.size_px, input.cols);
-  const std::vector<int32_t> row_of = cells_of(image.height, map.top, map.scale_y, input.size_px, input.rows);
+  const std::vector<int32_t> col_of =
+      cells_of(image.width, map.left, map.scale_x, input.size.width, input.cols);
+  const std::vector<int32_t> row_of =
+      cells_of(image.height, map.top, map.scale_y, input.size.height, input.rows);
   size_t pixel = 0;
   for (const int32_t row : row_of) {
     for (const int32_t col : col_of) {

@@ -89,13 +89,21 @@ std::vector<float> normalise(const Image& image, const ImageSpec& spec) {
   return values;
 }
 
+Pixels squeeze(const Image& image, PixelSize size, const ImageSpec& spec) {
+  check_input(image, spec);
+  return {normalise(resize_bicubic(image, size.width, size.height), spec),
+          size,
+          {0.0, 0.0, static_cast<double>(image.width) / size.width,
+           static_cast<double>(image.height) / size.height}};
+}
+
 Pixels preprocess(const Image& image, const ImageSpec& spec) {
   check_input(image, spec);
   const Fit fit = spec.fit == ImageFit::Crop ? fit_crop(image, spec) : fit_pad(image, spec);
   const Image resized = resample_bicubic(image, fit.x, fit.y, fit.background);
 
   Pixels pixels;
-  pixels.size_px = spec.size_px;
+  pixels.size = {spec.size_px, spec.size_px};
   const auto scale = [](const ResampleAxis& axis) {
     return static_cast<double>(axis.source_len) / static_cast<double>(axis.output_len);
   };

@@ -6,6 +6,7 @@ set(WINNOW_IMAGE_SOURCES
     image_draw.cpp
     image_gif.cpp
     image_jpeg.cpp
+    image_own_size.cpp
     image_png.cpp
     image_preprocess.cpp
     image_tiles.cpp

@@ -68,10 +68,7 @@ std::vector<Pixels> cut_tiles(const Image& image, const TileCanvas& canvas, cons
                image.width, image.height, canvas.picture.width, canvas.picture.height);
   const int32_t size = spec.size_px;
   std::vector<Pixels> tiles;
-  tiles.push_back(
-      {normalise(resize_bicubic(image, size, size), spec),
-       size,
-       {0.0, 0.0, static_cast<double>(image.width) / size, static_cast<double>(image.height) / size}});
+  tiles.push_back(squeeze(image, {size, size}, spec));
   const Image fitted = resize_bicubic(image, canvas.fitted.width, canvas.fitted.height);
   const double scale_x = static_cast<double>(image.width) / fitted.width;
   const double scale_y = static_cast<double>(image.height) / fitted.height;
@@ -81,7 +78,8 @@ std::vector<Pixels> cut_tiles(const Image& image, const TileCanvas& canvas, cons
       const int32_t top = canvas.top - row * size;
       Image tile = empty_image(size, size);
       paste(fitted, left, top, tile);
-      tiles.push_back({normalise(tile, spec), size, {-left * scale_x, -top * scale_y, scale_x, scale_y}});
+      tiles.push_back(
+          {normalise(tile, spec), {size, size}, {-left * scale_x, -top * scale_y, scale_x, scale_y}});
     }
   }
   return tiles;

@@ -12,12 +12,6 @@
 
 namespace winnow::engine {
 
-struct PixelSize {
-  int32_t width = 0;
-  int32_t height = 0;
-  bool operator==(const PixelSize&) const = default;
-};
-
 /// The resolution that a picture is fitted into. Without one (a size of 0) the whole picture is all there is.
 struct TileCanvas {
   PixelSize picture;  ///< as it came

@@ -58,7 +58,7 @@ void KvCache::rewind(const std::vector<Mark>& marks) {
   }
 }
 
-void KvCache::keep_rows(int32_t il, std::span<const int32_t> rows) {
+void KvCache::keep_rows(int32_t il, std::span<const int32_t> rows, bool frees_ids) {
   KvLayer& at = layer(il);
   const auto bytes = ggml_row_size(type_, n_embd_kv_);
   for (ggml_tensor* tensor : {at.k, at.v}) {
@@ -73,7 +73,7 @@ void KvCache::keep_rows(int32_t il, std::span<const int32_t> rows) {
     ggml_backend_tensor_set(tensor, all.data(), 0, bytes * rows.size());
   }
   const auto n = static_cast<int32_t>(rows.size());
-  at.next_id -= at.n - n;
+  if (frees_ids) at.next_id -= at.n - n;
   at.n = n;
 }
 

@@ -41,9 +41,9 @@ class KvCache {
   std::vector<Mark> marks() const;
   /// Forgets the rows and ids that were added since the marks were taken.
   void rewind(const std::vector<Mark>& marks);
-  /// Keeps the named rows of a layer, ascending, and forgets the others and their ids: the next id goes down
-  /// by their number.
-  void keep_rows(int32_t il, std::span<const int32_t> rows);
+  /// Keeps the named rows of a layer, ascending, and forgets the others. frees_ids: the next id goes down by
+  /// their number; not where tokens share ids.
+  void keep_rows(int32_t il, std::span<const int32_t> rows, bool frees_ids = true);
   /// Bytes of the rows in use.
   int64_t bytes_used() const;
   /// Bytes of the memory really allocated.

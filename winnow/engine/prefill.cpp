@@ -106,26 +106,58 @@ void Prefill::assemble(const Prompt& prompt, const std::vector<const EncodedImag
 
 /// Position ids as if nothing were merged in the tower, and then what the policy of that step makes of them.
 void Prefill::number(Sequence& s) const {
-  std::vector<prune::VisualSpan> spans;
   int32_t next = 0;
   int32_t id = 0;
+  const auto number_text = [&](int32_t end) {
+    for (; next < end; ++next) s.ids[static_cast<std::size_t>(next)] = id++;
+  };
   for (ImageRun& run : s.images) {
-    for (; next < run.first; ++next) s.ids[static_cast<std::size_t>(next)] = id++;
+    number_text(run.first);
     run.first_id = id;
     run.n_ids = run.image->layout.n();
     for (int32_t i = 0; i < run.count; ++i, ++next) {
       s.ids[static_cast<std::size_t>(next)] = id + token_of_row(*run.image, i);
     }
     id += run.n_ids;
-    spans.push_back({run.first, run.count, run.first_id, run.n_ids});
   }
-  for (; next < s.n(); ++next) s.ids[static_cast<std::size_t>(next)] = id++;
+  number_text(s.n());
   s.id_span = id;
   s.origin = s.ids;
+  if (llama_.rope.has_axes()) number_axes(s);
   const auto merging = std::find_if(prune_.steps.begin(), prune_.steps.end(),
                                     [](const prune::Step& step) { return step.layer == prune::kInTower; });
   if (merging == prune_.steps.end()) return;
+  std::vector<prune::VisualSpan> spans;
+  for (const ImageRun& run : s.images) spans.push_back({run.first, run.count, run.first_id, run.n_ids});
   renumber(s, spans, prune_.position.value_or(prune::default_position(*merging)));
+}
+
+/// Ids on three axes, as transformers' Qwen2VLModel.get_rope_index: the tokens of a picture share an id in
+/// time and have its rows and columns from there on; text goes on behind the largest of them.
+void Prefill::number_axes(Sequence& s) {
+  int32_t next = 0;
+  int32_t id = 0;
+  s.row_ids = s.col_ids = s.ids;
+  const auto set = [&](int32_t time, int32_t row, int32_t col) {
+    const auto i = static_cast<std::size_t>(next++);
+    s.ids[i] = time;
+    s.row_ids[i] = row;
+    s.col_ids[i] = col;
+  };
+  for (ImageRun& run : s.images) {
+    for (; next < run.first; ++id) set(id, id, id);
+    const prune::Grid& grid = run.image->layout.grid;
+    for (int32_t i = 0; i < run.count; ++i) {
+      const int32_t cell = run.token_of.empty() ? i : run.token_of[static_cast<std::size_t>(i)];
+      set(id, id + cell / grid.cols, id + cell % grid.cols);
+    }
+    run.first_id = id;
+    run.id_grid = grid;
+    run.n_ids = std::max(grid.rows, grid.cols);
+    id += run.n_ids;
+  }
+  for (; next < s.n(); ++id) set(id, id, id);
+  s.id_span = id;
 }
 
 /// Before anything is run: a step that is out of place, a signal that the model cannot give or a budget that
@@ -163,6 +195,7 @@ void Prefill::check_steps() const {
 
 /// The pictures were made smaller when they were encoded, or not at all.
 void Prefill::check_pictures() const {
+  if (session_.model().clip().takes_any_size()) return;  // picture_grid() knows no step that changes it
   const auto n_images = static_cast<int32_t>(sequence_.images.size());
   const prune::Grid wanted = picture_grid(session_.model(), steps_, n_images);
   for (const ImageRun& run : sequence_.images) {
@@ -213,11 +246,14 @@ std::vector<int32_t> Prefill::quotas(const prune::Step& step,
 }
 
 void Prefill::check_context() const {
-  WINNOW_CHECK(
-      session_.n_ids_ + sequence_.id_span <= session_.n_ctx_, InvalidArgument, kWhere,
-      "the prompt is longer than the context: got {} tokens ({} of them visual){}, expected at most {}",
-      sequence_.id_span, sequence_.n_visual(),
-      session_.n_ids_ > 0 ? fmt::format(" after {} of earlier turns", session_.n_ids_) : "", session_.n_ctx_);
+  const std::string length = llama_.rope.has_axes()
+                                 ? fmt::format("{} position ids for {} tokens", sequence_.id_span, n())
+                                 : fmt::format("{} tokens", sequence_.id_span);
+  WINNOW_CHECK(session_.n_ids_ + sequence_.id_span <= session_.n_ctx_, InvalidArgument, kWhere,
+               "the prompt is longer than the context: got {} ({} of them visual){}, expected at most {}",
+               length, sequence_.n_visual(),
+               session_.n_ids_ > 0 ? fmt::format(" after {} of earlier turns", session_.n_ids_) : "",
+               session_.n_ctx_);
 }
 
 /// The sequence is what layer 0 reads.
@@ -227,6 +263,7 @@ void Prefill::enter_decoder() {
   if (session_.observer_) {
     const int64_t shape[] = {1, n(), llama_.n_embd};
     session_.observer_("llm.embeds", shape, sequence_.hidden);
+    if (llama_.rope.has_axes()) show_axes();
   }
   if (!is_read(prune::Signal::InputEmbeds, 1) && !is_read(prune::Signal::Projected, 1)) return;
   for (ImageRun& run : sequence_.images) {
@@ -236,13 +273,23 @@ void Prefill::enter_decoder() {
   }
 }
 
+/// Time, row and column of every token.
+void Prefill::show_axes() const {
+  std::vector<float> values;
+  const int32_t first_id = session_.cache_.layer(0).next_id;
+  for (const auto* axis : {&sequence_.ids, &sequence_.row_ids, &sequence_.col_ids}) {
+    for (const int32_t id : *axis) values.push_back(static_cast<float>(first_id + id));
+  }
+  const int64_t shape[] = {3, n()};
+  session_.observer_("position_ids_thw", shape, values);
+}
+
 /// One chunk of tokens through the layers; returns the rows that leave the last of them.
 std::vector<float> Prefill::run_chunk(int32_t start, int32_t size, int32_t first, int32_t last,
                                       bool all_logits, StepSignals* signals) {
   DecoderChunk chunk;
   chunk.hidden = sequence_.rows(start, size).all();
-  chunk.ids =
-      std::span(sequence_.ids).subspan(static_cast<std::size_t>(start), static_cast<std::size_t>(size));
+  chunk.ids = sequence_.position_ids().part(static_cast<std::size_t>(start), static_cast<std::size_t>(size));
   chunk.first_layer = first;
   chunk.last_layer = last;
   chunk.logits = last == llama_.n_layer;
@@ -457,7 +504,7 @@ void Prefill::trim_caches() {
     for (std::size_t i = 0; i < origin.size(); ++i) {
       if (left.contains(origin[i])) rows.push_back(n_past + static_cast<int32_t>(i));
     }
-    session_.cache_.keep_rows(il, rows);
+    session_.cache_.keep_rows(il, rows, !llama_.rope.has_axes());
   }
 }
 
@@ -466,7 +513,8 @@ PrefillResult Prefill::run(bool all_logits) {
   int32_t n_unpruned = n() - sequence_.n_visual();
   for (const ImageRun& run : sequence_.images) {
     const TokenLayout& layout = run.image->layout;
-    n_unpruned += layout.is_tiled() ? layout.n() : session_.model().grid().size();
+    const bool own = layout.is_tiled() || session_.model().clip().takes_any_size();
+    n_unpruned += own ? layout.n() : session_.model().grid().size();
   }
   std::size_t next = show_encoded();
   for (; next < steps_.size() && steps_[next].layer <= 0; ++next) run_step(next, 0);

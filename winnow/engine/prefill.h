@@ -27,6 +27,7 @@ class Prefill {
 
   void assemble(const Prompt& prompt, const std::vector<const EncodedImage*>& images);
   void number(Sequence& s) const;
+  static void number_axes(Sequence& s);
   void check_steps() const;
   void check_pictures() const;
   void check_merged(const prune::Step& step) const;
@@ -36,6 +37,7 @@ class Prefill {
   void check_context() const;
   void trim_caches();
   void enter_decoder();
+  void show_axes() const;
   void run_step(std::size_t step_idx, int32_t first_layer);
   void run_to_step(int32_t first, int32_t last, StepSignals& signals);
   void run_layers(int32_t first, int32_t last, StepSignals* signals, bool all_logits);

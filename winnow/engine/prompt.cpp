@@ -40,6 +40,11 @@ const std::vector<PromptTemplate>& prompt_templates() {
        "<</SYS>>\n\n{image}\n{prompt} [/INST]",
        "<s>[INST] {image}\n{prompt} [/INST]", ""},
       {"mistral_instruct", "[INST] {image}\n{prompt} [/INST]", "[INST] {image}\n{prompt} [/INST]", ""},
+      {"qwen2_vl",
+       "<|im_start|>system\nYou are a helpful assistant.<|im_end|>\n"
+       "<|im_start|>user\n{image}{prompt}<|im_end|>\n<|im_start|>assistant\n",
+       "\n<|im_start|>user\n{image}{prompt}<|im_end|>\n<|im_start|>assistant\n", "", "<|vision_start|>",
+       "<|vision_end|>"},
       {"plain", "{image}{prompt}", "{image}{prompt}", ""},
   };
   return templates;
@@ -64,6 +69,10 @@ PromptTemplate choose_template(const std::string& wanted, const GgufFile& text_m
     }
     return {"winnow.prompt_template", stored, "", ""};
   }
+  // libllama's ChatML has neither the system sentence nor the tokens around an image.
+  if (text_model.text_or("general.architecture", "") == "qwen2vl") {
+    return choose_template("qwen2_vl", text_model, tokenizer);
+  }
   if (text_model.has("tokenizer.chat_template")) {
     const std::string chat = text_model.text("tokenizer.chat_template");
     if (!tokenizer.apply_chat_template(chat, {{"user", "x"}}).empty()) {
@@ -73,8 +82,11 @@ PromptTemplate choose_template(const std::string& wanted, const GgufFile& text_m
   return prompt_templates().front();
 }
 
-std::string written_turn(const PromptTemplate& t, const std::string& text, int32_t n_images, bool first_turn,
-                         const Tokenizer& tokenizer) {
+namespace {
+
+/// The turn before the tokens around its images.
+std::string bare_turn(const PromptTemplate& t, const std::string& text, int32_t n_images, bool first_turn,
+                      const Tokenizer& tokenizer) {
   std::string images;
   if (count(text, kImageMarker) == 0) {
     for (int32_t i = 0; i < n_images; ++i) images += kImageMarker;
@@ -93,6 +105,14 @@ std::string written_turn(const PromptTemplate& t, const std::string& text, int32
   }
   // The images first: the user's text may hold the words of a slot.
   return replaced(replaced(form, kImageSlot, joined), kPromptSlot, text);
+}
+
+}  // namespace
+
+std::string written_turn(const PromptTemplate& t, const std::string& text, int32_t n_images, bool first_turn,
+                         const Tokenizer& tokenizer) {
+  return replaced(bare_turn(t, text, n_images, first_turn, tokenizer), kImageMarker,
+                  t.image_begin + kImageMarker + t.image_end);
 }
 
 Prompt make_turn(const PromptTemplate& prompt_template, const std::string& text, int32_t n_images,

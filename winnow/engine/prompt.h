@@ -31,14 +31,16 @@ struct PromptTemplate {
   std::string first;
   std::string next;
   std::string chat;
+  std::string image_begin = {};  ///< stands in front of every image
+  std::string image_end = {};    ///< and behind it
 };
 
-/// vicuna_v1, llava_llama_2, mistral_instruct, plain.
+/// vicuna_v1, llava_llama_2, mistral_instruct, qwen2_vl (ChatML), plain.
 const std::vector<PromptTemplate>& prompt_templates();
 
 /// `wanted` is a name of prompt_templates(), a text with {prompt} in it, or empty. Empty: the key
-/// winnow.prompt_template (a name or a text), else tokenizer.chat_template if libllama knows it, else
-/// vicuna_v1. Throws InvalidArgument.
+/// winnow.prompt_template (a name or a text), else qwen2_vl for that architecture, else
+/// tokenizer.chat_template if libllama knows it, else vicuna_v1. Throws InvalidArgument.
 PromptTemplate choose_template(const std::string& wanted, const GgufFile& text_model,
                                const Tokenizer& tokenizer);
 

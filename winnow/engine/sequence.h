@@ -24,12 +24,15 @@ struct ImageRun {
   std::vector<int32_t> row_of;    ///< [count] row of `image` of each remaining token; empty: all rows
   std::vector<float> input;       ///< [n_input, n_embd] rows that entered layer 0, if a step reads them
   std::vector<int32_t> input_of;  ///< [count] row of `input` of each remaining token; empty: all rows
+  prune::Grid id_grid{};          ///< rows and columns of ids covered, in a decoder with three axes
 };
 
 struct Sequence {
   int64_t width = 0;             ///< n_embd
   std::vector<float> hidden;     // [n, width]
   std::vector<int32_t> ids;      // [n] position ids, relative to the turn
+  std::vector<int32_t> row_ids;  // [n] in a decoder with three axes, where ids are those in time; else empty
+  std::vector<int32_t> col_ids;
   std::vector<int32_t> origin;   // [n] which token of the unpruned turn each one is (position_of, if merged)
   std::vector<ImageRun> images;  ///< in the order of the sequence
   std::vector<float> text_embeds;  // [n_text, width] as they came from the table, if a step reads them
@@ -43,6 +46,7 @@ struct Sequence {
   /// The first text token behind the last image; the last token of all when there is none.
   int32_t first_text() const;
   int32_t n_text() const { return n() - first_text(); }
+  PositionIds position_ids() const { return {ids, row_ids, col_ids}; }
   MatrixView rows(int32_t first, int32_t count) const {
     return {hidden.data() + first * width, count, width};
   }

@@ -78,7 +78,7 @@ std::vector<float> Session::decode(int32_t token) {
   const int32_t zero[] = {0};  // each layer adds its own next id
   DecoderChunk chunk;
   chunk.hidden = hidden;
-  chunk.ids = zero;
+  chunk.ids = {zero};
   chunk.last_layer = llama.n_layer;
   chunk.out_rows = {0};
   chunk.logits = true;

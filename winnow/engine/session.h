@@ -59,7 +59,7 @@ struct EncodedImage {
   std::vector<BlockRows> tower_rows;  ///< for each block that was run on one tile, for counting FLOPs
   std::vector<prune::Need> computed;  ///< what was made beside features and projection
   std::vector<ImageMap> maps;         ///< [n_tile] where each tile shows the picture, for drawing
-  int32_t tile_px = 0;                ///< side of each tile
+  PixelSize tile_px;                  ///< of each tile
   double preprocess_ms = 0.0;
   double tower_ms = 0.0;
   double projector_ms = 0.0;

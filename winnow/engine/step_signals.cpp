@@ -257,9 +257,9 @@ void StepSignals::make_next_attention() {
   made({Signal::NextAttention});
   const int32_t layer = std::max(step_.layer, 0);
   const int64_t n_past = cache_.layer(layer).n;
-  const std::vector<float> attention = last_row_attention(llama_, model_.decoder_weights(), layer,
-                                                          sequence_.hidden, sequence_.ids, kBatch, cache_,
-                                                          execution_);  // [n_head, n_past + n]
+  const std::vector<float> attention = last_row_attention(
+      llama_, model_.decoder_weights(), layer, sequence_.hidden, sequence_.position_ids(), kBatch, cache_,
+      execution_);  // [n_head, n_past + n]
   for (const ImageRun& run : sequence_.images) {
     std::vector<float>& columns = rows.of_image.emplace_back();
     for (int64_t head = 0; head < llama_.n_head; ++head) {
@@ -353,14 +353,16 @@ prune::Signals StepSignals::of_image(std::size_t image) {
     }
   }
   if (step_.layer < 0) return signals;
+  const bool axes = llama_.rope.has_axes();
+  const std::vector<int32_t>& all = axes ? sequence_.origin : sequence_.ids;
   const auto ids_of = [&](int32_t first, int32_t n) {
-    std::vector<int32_t> ids(sequence_.ids.begin() + first, sequence_.ids.begin() + first + n);
-    for (int32_t& id : ids) id += first_id_;
+    std::vector<int32_t> ids(all.begin() + first, all.begin() + first + n);
+    for (int32_t& id : ids) id += axes ? n_past_ : first_id_;
     return ids;
   };
   signals.ids = ids_of(run.first, run.count);
   signals.text_ids = ids_of(sequence_.first_text(), sequence_.n_text());
-  signals.rope = {llama_.d_head, llama_.rope.freq_base};
+  signals.rope = {axes ? 0 : llama_.d_head, llama_.rope.freq_base};
   return signals;
 }
 

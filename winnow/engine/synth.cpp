@@ -63,12 +63,39 @@ SynthShape mistral_7b(SynthShape shape) {
   return shape;
 }
 
+/// Qwen/Qwen2-VL-2B-Instruct.
+SynthShape qwen2_vl_2b() {
+  return {.name = "qwen2-vl-2b",
+          .n_embd = 1536,
+          .n_ff = 8960,
+          .n_layer = 28,
+          .n_head = 12,
+          .n_head_kv = 2,
+          .n_vocab = 151936,
+          .n_ctx = 32768,
+          .tower_embd = 1280,
+          .tower_ff = 5120,
+          .tower_layers = 32,
+          .tower_head = 16,
+          .image_px = 560,
+          .patch_px = 14,
+          .merge = 2,
+          .qwen2_vl = true,
+          .rope_freq_base = 1e6F,
+          .rms_eps = 1e-6F,
+          .tied_output = true,
+          .tower_eps = 1e-6F,
+          .tower_cls = false,
+          .all_blocks = true};
+}
+
 const std::vector<SynthShape>& shapes() {
   static const std::vector<SynthShape> table = {
       clip_l_336("llava-1.5-7b", 4096, 11008, 32, 32),
       clip_l_336("llava-1.5-13b", 5120, 13824, 40, 40),
       with_tiles(clip_l_336("llava-next-7b", 4096, 11008, 32, 32)),
       with_tiles(mistral_7b(clip_l_336("llava-next-mistral-7b", 4096, 14336, 32, 32))),
+      qwen2_vl_2b(),
       {.name = "tiny",
        .n_embd = 256,
        .n_ff = 512,
@@ -91,6 +118,20 @@ const std::vector<SynthShape>& shapes() {
        .clip_joint = 32},
   };
   return table;
+}
+
+/// Qwen2-VL's tower has no other form.
+void check_qwen2_vl(const SynthShape& s) {
+  if (!s.qwen2_vl) return;
+  WINNOW_CHECK(
+      s.merge >= 2 && s.all_blocks && !s.tower_cls && s.resolutions.empty() && !s.text_tower, InvalidArgument,
+      "synth.synth_model",
+      "a Qwen2-VL with merge {}, {} tower blocks, {}[CLS], {} resolutions and {}text tower, expected "
+      "merge of 2 or more, all blocks and none of the others",
+      s.merge, s.all_blocks ? "all" : "not all", s.tower_cls ? "" : "no ", s.resolutions.size(),
+      s.text_tower ? "a " : "no ");
+  WINNOW_CHECK(s.tower_embd / s.tower_head % 4 == 0, InvalidArgument, "synth.synth_model",
+               "tower heads of {} values, expected a multiple of 4", s.tower_embd / s.tower_head);
 }
 
 void check_shape(const SynthShape& s) {
@@ -144,6 +185,7 @@ void check_shape(const SynthShape& s) {
     WINNOW_CHECK(whole, InvalidArgument, kWhere, "resolution {} x {}, expected multiples of image_px {}",
                  size.width, size.height, s.image_px);
   }
+  check_qwen2_vl(s);
   WINNOW_CHECK(s.rope_scaling.empty() || s.rope_scaling == "linear" || s.rope_scaling == "yarn",
                InvalidArgument, kWhere, "bad rope_scaling, got {}, expected linear, yarn or nothing",
                s.rope_scaling);
@@ -178,6 +220,11 @@ std::vector<SynthTensor> text_tensors(const SynthShape& s, ggml_type type) {
     tensors.push_back(matrix(blk + "attn_q.weight", type, s.n_embd, s.n_embd, kQueryKeyGain));
     tensors.push_back(matrix(blk + "attn_k.weight", type, s.n_embd, n_kv, kQueryKeyGain));
     tensors.push_back(matrix(blk + "attn_v.weight", type, s.n_embd, n_kv, 1.0F));
+    if (s.qwen2_vl) {
+      tensors.push_back(bias(blk + "attn_q.bias", s.n_embd));
+      tensors.push_back(bias(blk + "attn_k.bias", n_kv));
+      tensors.push_back(bias(blk + "attn_v.bias", n_kv));
+    }
     tensors.push_back(matrix(blk + "attn_output.weight", type, s.n_embd, s.n_embd, kResidualGain));
     tensors.push_back(norm_weight(blk + "ffn_norm.weight", s.n_embd));
     tensors.push_back(matrix(blk + "ffn_gate.weight", type, s.n_embd, s.n_ff, 1.0F));
@@ -235,14 +282,19 @@ void add_clip_text(std::vector<SynthTensor>& tensors, const SynthShape& s, ggml_
   tensors.push_back(matrix("visual_projection.weight", type, s.tower_embd, s.clip_joint, 1.0F));
 }
 
-std::vector<SynthTensor> mmproj_tensors(const SynthShape& s, ggml_type type) {
+/// Patches, positions and the norm behind them.
+void add_embedding(std::vector<SynthTensor>& tensors, const SynthShape& s, ggml_type type) {
   const int64_t d = s.tower_embd;
   const int64_t side = s.image_px / s.patch_px;
-  const float patch_std =
-      1.0F / std::sqrt(3.0F * static_cast<float>(s.patch_px) * static_cast<float>(s.patch_px));
-  std::vector<SynthTensor> tensors;
+  const int32_t n_frame = s.qwen2_vl ? 2 : 1;
+  const float patch_std = 1.0F / std::sqrt(3.0F * static_cast<float>(n_frame) *
+                                           static_cast<float>(s.patch_px) * static_cast<float>(s.patch_px));
   if (s.tower_cls) tensors.push_back({"v.class_embd", GGML_TYPE_F32, {d}, 0.0F, kPositionStd});
   tensors.push_back({"v.patch_embd.weight", type, {s.patch_px, s.patch_px, 3, d}, 0.0F, patch_std});
+  if (s.qwen2_vl) {
+    tensors.push_back({"v.patch_embd.weight.1", type, {s.patch_px, s.patch_px, 3, d}, 0.0F, patch_std});
+    return;
+  }
   tensors.push_back({"v.position_embd.weight",
                      GGML_TYPE_F32,
                      {d, side * side + (s.tower_cls ? 1 : 0)},
@@ -250,18 +302,36 @@ std::vector<SynthTensor> mmproj_tensors(const SynthShape& s, ggml_type type) {
                      kPositionStd});
   tensors.push_back(norm_weight("v.pre_ln.weight", d));
   tensors.push_back(bias("v.pre_ln.bias", d));
+}
+
+std::vector<SynthTensor> mmproj_tensors(const SynthShape& s, ggml_type type) {
+  const int64_t d = s.tower_embd;
+  std::vector<SynthTensor> tensors;
+  add_embedding(tensors, s, type);
   for (int32_t block = 0; block < stored_blocks(s); ++block) {
     add_clip_block(tensors, fmt::format("v.blk.{}.", block), d, s.tower_ff, type);
   }
-  tensors.push_back(matrix("mm.0.weight", type, d * s.merge * s.merge, s.n_embd, 1.0F));
-  tensors.push_back(bias("mm.0.bias", s.n_embd));
-  tensors.push_back(matrix("mm.2.weight", type, s.n_embd, s.n_embd, 1.0F));
+  if (s.qwen2_vl) {
+    tensors.push_back(norm_weight("v.post_ln.weight", d));
+    tensors.push_back(bias("v.post_ln.bias", d));
+  }
+  const int64_t n_hidden = s.qwen2_vl ? d * s.merge * s.merge : s.n_embd;
+  tensors.push_back(matrix("mm.0.weight", type, d * s.merge * s.merge, n_hidden, 1.0F));
+  tensors.push_back(bias("mm.0.bias", n_hidden));
+  tensors.push_back(matrix("mm.2.weight", type, n_hidden, s.n_embd, 1.0F));
   tensors.push_back(bias("mm.2.bias", s.n_embd));
   if (!s.resolutions.empty()) {
     tensors.push_back({tiling(s).newline_name, GGML_TYPE_F32, {s.n_embd}, 0.0F, 1.0F});
   }
   if (s.text_tower) add_clip_text(tensors, s, type);
   return tensors;
+}
+
+/// A quarter of the pairs for time, the rest for rows and columns: 16, 24 and 24 of Qwen2-VL's 64.
+std::array<int32_t, 4> rope_sections(int32_t n_pair) {
+  const int32_t time = n_pair / 4;
+  const int32_t row = (n_pair - time) / 2;
+  return {time, row, n_pair - time - row, 0};
 }
 
 LlamaConfig llama_config(const SynthShape& s) {
@@ -280,6 +350,10 @@ LlamaConfig llama_config(const SynthShape& s) {
   if (!s.rope_scaling.empty()) c.rope.freq_scale = 1.0F / s.rope_factor;
   if (s.rope_scaling == "yarn") c.rope.ext_factor = 1.0F;
   c.rope.n_ctx_orig = s.rope_original_ctx;
+  if (s.qwen2_vl) {
+    c.arch = "qwen2vl";
+    c.rope.sections = rope_sections(c.d_head / 2);
+  }
   return c;
 }
 
@@ -295,12 +369,20 @@ ClipConfig clip_config(const SynthShape& s) {
   c.use_gelu = s.use_gelu;
   c.mean = kClipMean;
   c.std = kClipStd;
+  if (s.qwen2_vl) {
+    c.rotary = true;
+    c.has_cls = false;
+    c.n_frame = 2;
+    c.group_side = s.merge;
+    c.own_size = {56 * 56, 16384 * 28 * 28};  // of the published processors
+  }
   return c;
 }
 
 MlpConfig mlp_config(const SynthShape& s) {
   const PatchMerge merge{clip_config(s).grid(), std::max(s.merge, s.pool), s.pool > 1};
-  return {merge, merge.width(s.tower_embd), s.n_embd, s.n_embd};
+  const int64_t n_in = merge.width(s.tower_embd);
+  return {merge, n_in, s.qwen2_vl ? static_cast<int32_t>(n_in) : s.n_embd, s.n_embd};
 }
 
 ClipTextConfig clip_text_config(const SynthShape& s) {
@@ -362,7 +444,7 @@ SynthFiles synth_model(const SynthShape& shape, ggml_type type, uint64_t seed, c
                    (folder / fmt::format("{}-mmproj-{}.gguf", shape.name, mmproj_type.name)).string()};
   GgufWriter text(files.text);
   const std::string name = shape.name + " (random weights)";
-  set_general_keys("llama", "model", name, text_type, text);
+  set_general_keys(llama_config(shape).arch, "model", name, text_type, text);
   set_llama_keys(llama_config(shape), text);
   set_vocab_keys(synth_vocab(shape.n_vocab), text);
   GgufWriter mmproj(files.mmproj);

@@ -1,7 +1,7 @@
 #pragma once
 
-// Random-weight LLaVA-1.5 and LLaVA-NeXT GGUF pairs of real shapes, for latency and for tests: latency does
-// not depend on the weights.
+// Random-weight LLaVA-1.5, LLaVA-NeXT and Qwen2-VL GGUF pairs of real shapes, for latency and for tests:
+// latency does not depend on the weights.
 
 #include <ggml.h>
 
@@ -36,6 +36,8 @@ struct SynthShape {
 
   std::vector<PixelSize> resolutions = {};  ///< of tiles, LLaVA-NeXT's; empty: no tiles
 
+  bool qwen2_vl = false;  ///< tower, merger and M-RoPE of Qwen2-VL; all blocks, no [CLS], merge from 2 on
+
   float rope_freq_base = 10000.0F;
   std::string rope_scaling = {};  ///< "linear", "yarn"; empty: no rope scaling keys at all
   float rope_factor = 1.0F;       ///< context is stretched by it
@@ -57,8 +59,8 @@ struct SynthShape {
 };
 
 /// The shapes known by name: "llava-1.5-7b", "llava-1.5-13b", "llava-next-7b" (Vicuna),
-/// "llava-next-mistral-7b", "tiny" (n_embd 256, 4 layers, grouped-query attention, 16 visual tokens; every
-/// type fits). Throws NotFound.
+/// "llava-next-mistral-7b", "qwen2-vl-2b", "tiny" (n_embd 256, 4 layers, grouped-query attention, 16 visual
+/// tokens; every type fits). Throws NotFound.
 const SynthShape& synth_shape(const std::string& name);
 std::vector<std::string> synth_shape_names();
 

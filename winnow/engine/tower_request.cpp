@@ -7,6 +7,7 @@
 #include "winnow/base/error.h"
 #include "winnow/engine/session.h"
 #include "winnow/engine/step_signals.h"
+#include "winnow/engine/vision/qwen2_vl.h"
 #include "winnow/prune/picture_method.h"
 
 namespace winnow::engine {
@@ -22,12 +23,17 @@ std::vector<int32_t> tower_quotas(const prune::Step& step, const prune::Grid& gr
   return prune::step_quotas(step, grids, tokens, model.llama().n_layer);
 }
 
-/// Merging in the tower and smaller pictures know one input whose tokens all remain.
-void check_untiled(const Model& model, const prune::MethodUse& use) {
+/// Merging in the tower and smaller pictures know one input of one size whose tokens all remain.
+void check_one_input(const Model& model, const prune::MethodUse& use) {
   WINNOW_CHECK(
       !model.tiling().cuts(), Unsupported, kWhere,
       "{} changes what the tower reads, which is not there for tiles, got {}, expected a model that does "
       "not cut pictures (LLaVA-1.5)",
+      use.method->info().name, model.options().mmproj_path);
+  WINNOW_CHECK(
+      !model.clip().takes_any_size(), Unsupported, kWhere,
+      "{} changes what the tower reads, which is not there for pictures of any size, got {}, expected "
+      "a model that reads pictures of one size (LLaVA-1.5)",
       use.method->info().name, model.options().mmproj_path);
 }
 
@@ -39,7 +45,7 @@ prune::Grid picture_grid(const Model& model, std::span<const prune::Step> steps,
     if (step.layer != prune::kBeforeTower) continue;
     WINNOW_CHECK(&step == steps.data(), InvalidArgument, kWhere,
                  "{} acts on the picture, got another step in front of it", step.use.method->info().name);
-    check_untiled(model, step.use);
+    check_one_input(model, step.use);
     const prune::PictureMethod* method = prune::as_picture_method(step.use);
     WINNOW_ASSERT(method != nullptr);
     const std::vector<int32_t> quotas = tower_quotas(step, grid, model, n_images);
@@ -51,6 +57,11 @@ prune::Grid picture_grid(const Model& model, std::span<const prune::Step> steps,
 TokenLayout picture_layout(const Model& model, std::span<const prune::Step> steps, int32_t n_images,
                            PixelSize picture) {
   const prune::Grid grid = picture_grid(model, steps, n_images);
+  if (model.clip().takes_any_size()) {
+    PatchMerge merge = model.mlp().merge;
+    merge.patches = fitted_to(model.clip(), picture).grid();
+    return single_layout(merge.grid());
+  }
   if (!model.tiling().cuts()) return single_layout(grid);
   return tiled_layout(grid, choose_canvas(picture, model.tiling().resolutions, model.clip().image_size_px));
 }
@@ -69,7 +80,7 @@ TowerRequest Session::tower_request(const PruneOptions& options, int32_t n_image
   if (grid.size() != model_->grid().size()) request.grid = grid;
   for (prune::Step& step : steps) {
     if (step.layer == prune::kInTower) {
-      check_untiled(*model_, step.use);
+      check_one_input(*model_, step.use);
       WINNOW_CHECK(!request.merge, InvalidArgument, kWhere,
                    "steps in the tower, got {} after {}, expected one at most", step.use.method->info().name,
                    request.merge->use.method->info().name);

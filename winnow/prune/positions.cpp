@@ -1,6 +1,8 @@
 #include "winnow/prune/positions.h"
 
+#include <algorithm>
 #include <numeric>
+#include <utility>
 
 #include "winnow/base/error.h"
 
@@ -22,6 +24,87 @@ void check_images(std::span<const VisualSpan> images, int64_t n_out) {
 }
 
 }  // namespace
+
+namespace {
+
+void check_axes(const AxisIds& ids, std::span<const GridSpan> images) {
+  constexpr const char* kWhere = "prune.axis_position_ids";
+  const auto n = std::ssize(ids.time);
+  WINNOW_CHECK(std::ssize(ids.row) == n && std::ssize(ids.col) == n, InvalidArgument, kWhere,
+               "position ids, got {} in time, {} rows and {} columns, expected as many of each", n,
+               ids.row.size(), ids.col.size());
+  int64_t free_from = 0;
+  for (const GridSpan& image : images) {
+    const int64_t end = int64_t{image.first} + image.count;
+    WINNOW_CHECK(image.first >= free_from && image.count >= 0 && end <= n, InvalidArgument, kWhere,
+                 "visual span, got outputs {} to {}, expected ascending spans inside a sequence of {}",
+                 image.first, end, n);
+    for (auto i = static_cast<std::size_t>(image.first); i < static_cast<std::size_t>(end); ++i) {
+      const int32_t row = ids.row[i] - image.first_id, col = ids.col[i] - image.first_id;
+      WINNOW_CHECK(row >= 0 && row < image.grid.rows && col >= 0 && col < image.grid.cols, InvalidArgument,
+                   kWhere, "visual token {}, got row {} and column {}, expected them in a grid of {} x {}", i,
+                   row, col, image.grid.rows, image.grid.cols);
+    }
+    free_from = end;
+  }
+}
+
+/// Turns ids into their ranks among the distinct ones; how many of these there are.
+int32_t rank_ids(std::span<int32_t> ids) {
+  std::vector<int32_t> distinct(ids.begin(), ids.end());
+  std::sort(distinct.begin(), distinct.end());
+  distinct.erase(std::unique(distinct.begin(), distinct.end()), distinct.end());
+  for (int32_t& id : ids) {
+    id = static_cast<int32_t>(std::lower_bound(distinct.begin(), distinct.end(), id) - distinct.begin());
+  }
+  return static_cast<int32_t>(std::ssize(distinct));
+}
+
+std::span<int32_t> part(std::vector<int32_t>& ids, const GridSpan& image) {
+  return std::span(ids).subspan(static_cast<std::size_t>(image.first), static_cast<std::size_t>(image.count));
+}
+
+AxisIds compact_axes(AxisIds ids, std::span<const GridSpan> images) {
+  std::size_t at = 0;
+  int32_t next = 0;
+  const auto number_text = [&](std::size_t end) {
+    for (; at < end; ++at) ids.time[at] = ids.row[at] = ids.col[at] = next++;
+  };
+  for (const GridSpan& image : images) {
+    number_text(static_cast<std::size_t>(image.first));
+    const int32_t extent = std::max(rank_ids(part(ids.row, image)), rank_ids(part(ids.col, image)));
+    for (int32_t& id : part(ids.row, image)) id += next;
+    for (int32_t& id : part(ids.col, image)) id += next;
+    std::ranges::fill(part(ids.time, image), next);
+    at += static_cast<std::size_t>(image.count);
+    next += extent;
+  }
+  number_text(ids.time.size());
+  return ids;
+}
+
+/// Ranks to the middles of equal parts of `extent` ids.
+void spread(std::span<int32_t> ids, int32_t first_id, int32_t extent) {
+  const int64_t n = rank_ids(ids);
+  for (int32_t& id : ids) {
+    id = first_id + static_cast<int32_t>((2 * int64_t{id} + 1) * extent / (2 * n));
+  }
+}
+
+}  // namespace
+
+AxisIds axis_position_ids(PositionPolicy policy, const AxisIds& ids_before,
+                          std::span<const GridSpan> images) {
+  check_axes(ids_before, images);
+  if (policy == PositionPolicy::Compact) return compact_axes(ids_before, images);
+  AxisIds ids = ids_before;
+  if (policy != PositionPolicy::Regrid) return ids;
+  for (const GridSpan& image : images) {
+    spread(part(ids.row, image), image.first_id, image.grid.rows);
+    spread(part(ids.col, image), image.first_id, image.grid.cols);
+  }
+  return ids;
+}
 
 std::vector<int32_t> position_ids(PositionPolicy policy, std::span<const int32_t> ids_before,
                                   std::span<const VisualSpan> images, int32_t first_id) {

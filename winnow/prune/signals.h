@@ -122,9 +122,10 @@ struct Signals {
   MatrixView text_attention;         // [n_head * n_text, n]
   MatrixView next_attention;         // [n_head, n]
   // Always filled inside the decoder:
-  std::vector<int32_t> ids;       ///< [n] position ids of the tokens still there
+  std::vector<int32_t> ids;       ///< [n] position ids of the tokens still there; with several axes (M-RoPE)
+                                  ///< their places in the sequence
   std::vector<int32_t> text_ids;  ///< [n_text]
-  Rope rope;
+  Rope rope;                      ///< d_head 0: not of one axis
 
   /// Number of tokens to choose from.
   int32_t n() const { return token_of.empty() ? grid.size() : static_cast<int32_t>(token_of.size()); }

@@ -14,7 +14,7 @@ uint8_t at(const Image& image, int32_t x, int32_t y) {
 Pixels pixels_of(const Image& image, ImageFit fit) { return preprocess(image, {28, {}, {1, 1, 1}, fit}); }
 
 Image draw(const Image& image, const Pixels& pixels, int32_t rows, int32_t cols, std::vector<int32_t> kept) {
-  const KeptPatches input{pixels.map, pixels.size_px, rows, cols, std::move(kept)};
+  const KeptPatches input{pixels.map, pixels.size, rows, cols, std::move(kept)};
   return draw_kept(image, {&input, 1});
 }
 
@@ -64,8 +64,8 @@ TEST(DrawKept, NothingAndEverything) {
 /// Two inputs: the whole picture in 1 x 2 patches, and its lower half, magnified, in 2 x 2.
 TEST(DrawKept, APlaceIsBrightIfOneOfTheInputsKeepsIt) {
   const Image image = white(28, 28);
-  const KeptPatches whole{{0.0, 0.0, 1.0, 1.0}, 28, 1, 2, {0}};
-  const KeptPatches half{{0.0, 14.0, 1.0, 0.5}, 28, 2, 2, {1}};
+  const KeptPatches whole{{0.0, 0.0, 1.0, 1.0}, {28, 28}, 1, 2, {0}};
+  const KeptPatches half{{0.0, 14.0, 1.0, 0.5}, {28, 28}, 2, 2, {1}};
   const Image drawn = draw_kept(image, std::vector<KeptPatches>{whole, half});
   for (int32_t y = 0; y < 28; ++y) {
     for (int32_t x = 0; x < 28; ++x) {

@@ -29,7 +29,7 @@ TEST(ResizeBicubic, BadSizes) {
 
 // Back from normalised floats to the 8-bit picture.
 Image as_image(const Pixels& pixels) {
-  Image image{pixels.size_px, pixels.size_px, {}};
+  Image image{pixels.size.width, pixels.size.height, {}};
   const size_t n = pixels.values.size() / 3;
   for (size_t i = 0; i < n; ++i) {
     for (size_t c = 0; c < 3; ++c) {

@@ -62,7 +62,7 @@ TEST(ChooseCanvas, EmptyPicture) {
 
 /// 8-bit value of a pixel in normalised values [3, size, size].
 int32_t value_of(const Pixels& pixels, int32_t x, int32_t y, int32_t c) {
-  const auto at = static_cast<size_t>((c * pixels.size_px + y) * pixels.size_px + x);
+  const auto at = static_cast<size_t>((c * pixels.size.height + y) * pixels.size.width + x);
   const auto channel = static_cast<size_t>(c);
   return static_cast<int32_t>(std::lround((pixels.values[at] * kStd[channel] + kMean[channel]) * 255.0f));
 }

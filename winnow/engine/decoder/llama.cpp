@@ -1,6 +1,6 @@
-// Llama forward pass: x + attention(RMSNorm(x)), x + SwiGLU(RMSNorm(x)). GGUF stores q and k with their
-// rotary pairs next to each other, so RoPE is ggml's "normal" mode; that equals transformers' rotate-half on
-// the unpermuted weights.
+// Llama forward pass: x + attention(RMSNorm(x)), x + SwiGLU(RMSNorm(x)). GGUF stores q and k of llama files
+// with their rotary pairs next to each other, so RoPE is ggml's "normal" mode; that equals transformers'
+// rotate-half on the unpermuted weights. Files of qwen2vl are not permuted, and ggml's M-RoPE rotates halves.
 
 #include "winnow/engine/decoder/llama.h"
 
@@ -21,17 +21,42 @@ constexpr const char* kWhere = "engine.llama";
 /// out.
 constexpr std::size_t kTapRows = 64;
 
-RopeConfig read_rope(const GgufFile& file, int32_t d_head, int32_t n_ctx) {
+/// "llama.rope.freq_base" of rope.freq_base, in the file's own architecture.
+class ArchKeys {
+ public:
+  explicit ArchKeys(const std::string& arch) : arch_(arch) {}
+  std::string operator()(std::string_view name) const { return fmt::format("{}.{}", arch_, name); }
+
+ private:
+  std::string arch_;
+};
+
+/// The sections of M-RoPE must share out all pairs: ggml would begin again at the first.
+void read_sections(const GgufFile& file, const std::string& key, RopeConfig& rope) {
+  const std::vector<double> sections = file.numbers(key);
+  double sum = 0.0;
+  bool good = sections.size() == 3 || sections.size() == 4;
+  for (std::size_t i = 0; good && i < sections.size(); ++i) {
+    good = sections[i] >= 0.0 && sections[i] <= rope.n_dims && (i < 3 || sections[i] == 0.0);
+    sum += sections[i];
+    if (good) rope.sections[i] = static_cast<int32_t>(sections[i]);
+  }
+  WINNOW_CHECK(good && 2.0 * sum == rope.n_dims, Corrupt, kWhere,
+               "{}: key '{}', got [{}], expected three counts that make {} together", file.path(), key,
+               fmt::join(sections, ", "), rope.n_dims / 2);
+}
+
+RopeConfig read_rope(const GgufFile& file, const ArchKeys& key, int32_t d_head, int32_t n_ctx) {
   RopeConfig rope;
-  rope.n_dims = static_cast<int32_t>(file.integer_or("llama.rope.dimension_count", 1, d_head, d_head));
+  rope.n_dims = static_cast<int32_t>(file.integer_or(key("rope.dimension_count"), 1, d_head, d_head));
   WINNOW_CHECK(rope.n_dims % 2 == 0, Corrupt, kWhere, "{}: rope dimensions, got {}, expected an even number",
                file.path(), rope.n_dims);
-  rope.freq_base = static_cast<float>(file.real_or("llama.rope.freq_base", 10000.0));
+  rope.freq_base = static_cast<float>(file.real_or(key("rope.freq_base"), 10000.0));
   rope.n_ctx_orig =
-      static_cast<int32_t>(file.integer_or("llama.rope.scaling.original_context_length", 1, 1 << 30, n_ctx));
-  const double legacy = file.real_or("llama.rope.scale_linear", 1.0);
-  const double factor = file.real_or("llama.rope.scaling.factor", legacy);
-  const std::string type = file.text_or("llama.rope.scaling.type", legacy == 1.0 ? "none" : "linear");
+      static_cast<int32_t>(file.integer_or(key("rope.scaling.original_context_length"), 1, 1 << 30, n_ctx));
+  const double legacy = file.real_or(key("rope.scale_linear"), 1.0);
+  const double factor = file.real_or(key("rope.scaling.factor"), legacy);
+  const std::string type = file.text_or(key("rope.scaling.type"), legacy == 1.0 ? "none" : "linear");
   WINNOW_CHECK(rope.freq_base > 0.0f && std::isfinite(rope.freq_base) && factor > 1e-6 && factor < 1e6,
                Corrupt, kWhere, "{}: rope freq_base {} and scaling factor {}, expected > 0", file.path(),
                rope.freq_base, factor);
@@ -40,10 +65,10 @@ RopeConfig read_rope(const GgufFile& file, int32_t d_head, int32_t n_ctx) {
   if (type == "none") return rope;
   rope.freq_scale = static_cast<float>(1.0 / factor);
   if (type == "yarn") {
-    rope.ext_factor = static_cast<float>(file.real_or("llama.rope.scaling.yarn_ext_factor", 1.0));
-    rope.attn_factor = static_cast<float>(file.real_or("llama.rope.scaling.attn_factor", 1.0));
-    rope.beta_fast = static_cast<float>(file.real_or("llama.rope.scaling.yarn_beta_fast", 32.0));
-    rope.beta_slow = static_cast<float>(file.real_or("llama.rope.scaling.yarn_beta_slow", 1.0));
+    rope.ext_factor = static_cast<float>(file.real_or(key("rope.scaling.yarn_ext_factor"), 1.0));
+    rope.attn_factor = static_cast<float>(file.real_or(key("rope.scaling.attn_factor"), 1.0));
+    rope.beta_fast = static_cast<float>(file.real_or(key("rope.scaling.yarn_beta_fast"), 32.0));
+    rope.beta_slow = static_cast<float>(file.real_or(key("rope.scaling.yarn_beta_slow"), 1.0));
   }
   return rope;
 }
@@ -104,6 +129,7 @@ class LlamaGraph {
   ggml_tensor* keys(ggml_tensor* h, const Layer& l, int32_t first_id);
   ggml_tensor* queries(ggml_tensor* h, const Layer& l, const std::vector<int32_t>& rows, int32_t first_id);
   void tap(ggml_tensor* h, ggml_tensor* keys, const Layer& l, int32_t il);
+  ggml_tensor* ids(const std::vector<int32_t>& rows, int32_t first_id);
   ggml_tensor* rotate(ggml_tensor* x, const std::vector<int32_t>& rows, int32_t first_id);
   ggml_tensor* mask(const std::vector<int32_t>& rows, int32_t n_past, bool fused);
   ggml_tensor* pick(ggml_tensor* x, const std::vector<int32_t>& rows);
@@ -135,17 +161,36 @@ ggml_tensor* LlamaGraph::pick(ggml_tensor* x, const std::vector<int32_t>& rows) 
   return ggml_get_rows(graph.ctx(), x, index);
 }
 
-/// Position ids of the rows in a layer whose next free id is first_id.
-ggml_tensor* LlamaGraph::rotate(ggml_tensor* x, const std::vector<int32_t>& rows, int32_t first_id) {
+/// Position ids of the rows in a layer whose next free id is first_id: [n_row], or for M-RoPE [4, n_row].
+ggml_tensor* LlamaGraph::ids(const std::vector<int32_t>& rows, int32_t first_id) {
   ggml_tensor*& ids = positions_[{&rows, first_id}];
-  if (ids == nullptr) {
-    host_.push_back(std::make_unique<std::vector<uint8_t>>(rows.size() * sizeof(int32_t)));
-    auto* values = reinterpret_cast<int32_t*>(host_.back()->data());
-    for (std::size_t i = 0; i < rows.size(); ++i) values[i] = chunk_.ids[rows[i]] + first_id;
-    ids = graph.input(GGML_TYPE_I32, {static_cast<int64_t>(rows.size())}, values);
+  if (ids != nullptr) return ids;
+  const PositionIds& from = chunk_.ids;
+  std::vector<std::span<const int32_t>> axes = {from.time};
+  if (config_.rope.has_axes()) {
+    axes.push_back(from.row.empty() ? from.time : from.row);
+    axes.push_back(from.col.empty() ? from.time : from.col);
+    axes.push_back(from.time);  // of no pair
   }
+  host_.push_back(std::make_unique<std::vector<uint8_t>>(axes.size() * rows.size() * sizeof(int32_t)));
+  auto* values = reinterpret_cast<int32_t*>(host_.back()->data());
+  for (const auto& axis : axes) {
+    for (const int32_t row : rows) *values++ = axis[static_cast<std::size_t>(row)] + first_id;
+  }
+  ids = graph.input(GGML_TYPE_I32, {static_cast<int64_t>(axes.size() * rows.size())}, host_.back()->data());
+  return ids;
+}
+
+ggml_tensor* LlamaGraph::rotate(ggml_tensor* x, const std::vector<int32_t>& rows, int32_t first_id) {
   const RopeConfig& r = config_.rope;
-  return ggml_rope_ext(graph.ctx(), x, ids, w_.at("rope_freqs.weight"), r.n_dims, GGML_ROPE_TYPE_NORMAL,
+  ggml_tensor* factors = w_.at("rope_freqs.weight");
+  if (r.has_axes()) {
+    std::array<int32_t, 4> sections = r.sections;
+    return ggml_rope_multi(graph.ctx(), x, ids(rows, first_id), factors, r.n_dims, sections.data(),
+                           GGML_ROPE_TYPE_MROPE, r.n_ctx_orig, r.freq_base, r.freq_scale, r.ext_factor,
+                           r.attn_factor, r.beta_fast, r.beta_slow);
+  }
+  return ggml_rope_ext(graph.ctx(), x, ids(rows, first_id), factors, r.n_dims, GGML_ROPE_TYPE_NORMAL,
                        r.n_ctx_orig, r.freq_base, r.freq_scale, r.ext_factor, r.attn_factor, r.beta_fast,
                        r.beta_slow);
 }
@@ -328,31 +373,35 @@ void softmax_rows(std::vector<float>& logits, int64_t n, double scale) {
 
 LlamaConfig read_llama_config(const GgufFile& file) {
   const std::string arch = file.text("general.architecture");
-  WINNOW_CHECK(arch == "llama", Unsupported, kWhere, "{}: architecture, got '{}', expected 'llama'{}",
-               file.path(), arch, arch == "clip" ? " (this is an mmproj file: give it with --mmproj)" : "");
+  WINNOW_CHECK(arch == "llama" || arch == "qwen2vl", Unsupported, kWhere,
+               "{}: architecture, got '{}', expected 'llama' or 'qwen2vl'{}", file.path(), arch,
+               arch == "clip" ? " (this is an mmproj file: give it with --mmproj)" : "");
+  const ArchKeys key(arch);
   LlamaConfig c;
-  const auto number = [&](const char* key, int64_t max) {
-    return static_cast<int32_t>(file.integer(fmt::format("llama.{}", key), 1, max));
+  c.arch = arch;
+  const auto number = [&](const char* name, int64_t max) {
+    return static_cast<int32_t>(file.integer(key(name), 1, max));
   };
   c.n_layer = number("block_count", 1024);
   c.n_embd = number("embedding_length", 1 << 18);
   c.n_ff = number("feed_forward_length", 1 << 20);
   c.n_head = number("attention.head_count", c.n_embd);
   c.n_ctx = number("context_length", 1 << 30);
-  c.n_head_kv = static_cast<int32_t>(file.integer_or("llama.attention.head_count_kv", 1, c.n_head, c.n_head));
+  c.n_head_kv = static_cast<int32_t>(file.integer_or(key("attention.head_count_kv"), 1, c.n_head, c.n_head));
   WINNOW_CHECK(c.n_head % c.n_head_kv == 0, Corrupt, kWhere, "{}: {} heads do not divide into {} key heads",
                file.path(), c.n_head, c.n_head_kv);
   const int64_t d_head = c.n_embd / c.n_head;
-  c.d_head = static_cast<int32_t>(file.integer_or("llama.attention.key_length", 1, 4096, d_head));
-  const int64_t d_value = file.integer_or("llama.attention.value_length", 1, 4096, c.d_head);
+  c.d_head = static_cast<int32_t>(file.integer_or(key("attention.key_length"), 1, 4096, d_head));
+  const int64_t d_value = file.integer_or(key("attention.value_length"), 1, 4096, c.d_head);
   WINNOW_CHECK(d_value == c.d_head, Unsupported, kWhere, "{}: keys of {} and values of {} dimensions differ",
                file.path(), c.d_head, d_value);
-  WINNOW_CHECK(file.integer_or("llama.expert_count", 0, 1 << 20, 0) == 0, Unsupported, kWhere,
+  WINNOW_CHECK(file.integer_or(key("expert_count"), 0, 1 << 20, 0) == 0, Unsupported, kWhere,
                "{}: mixture-of-experts models are not supported", file.path());
-  c.eps = static_cast<float>(file.real("llama.attention.layer_norm_rms_epsilon"));
+  c.eps = static_cast<float>(file.real(key("attention.layer_norm_rms_epsilon")));
   WINNOW_CHECK(c.eps > 0.0f && c.eps < 1.0f, Corrupt, kWhere, "{}: RMS norm epsilon, got {}, expected 0 to 1",
                file.path(), c.eps);
-  c.rope = read_rope(file, c.d_head, c.n_ctx);
+  c.rope = read_rope(file, key, c.d_head, c.n_ctx);
+  if (arch == "qwen2vl") read_sections(file, key("rope.dimension_sections"), c.rope);
   const GgufTensor* embd = file.find("token_embd.weight");
   WINNOW_CHECK(embd != nullptr, NotFound, kWhere, "{}: tensor 'token_embd.weight' is missing", file.path());
   c.n_vocab = static_cast<int32_t>(embd->ne[1]);
@@ -419,11 +468,11 @@ DecoderOutput run_llama(const LlamaConfig& config, const Weights& weights, const
 }
 
 std::vector<float> last_row_attention(const LlamaConfig& config, const Weights& weights, int32_t layer,
-                                      std::span<const float> hidden, std::span<const int32_t> ids,
-                                      int32_t n_batch, KvCache& cache, const Execution& execution) {
+                                      std::span<const float> hidden, const PositionIds& ids, int32_t n_batch,
+                                      KvCache& cache, const Execution& execution) {
   const auto width = static_cast<std::size_t>(config.n_embd);
   const int64_t n_past = cache.layer(layer).n;
-  const int64_t n_key = n_past + std::ssize(ids);
+  const int64_t n_key = n_past + static_cast<int64_t>(ids.size());
   std::vector<float> logits(static_cast<std::size_t>(config.n_head * n_key));  // [n_head, n_key]
   const auto keep = [&](const std::vector<float>& part, int64_t first, int64_t n) {
     for (int64_t head = 0; head < config.n_head; ++head) {
@@ -433,7 +482,7 @@ std::vector<float> last_row_attention(const LlamaConfig& config, const Weights& 
   const auto chunk_of = [&](std::size_t first, std::size_t n) {
     DecoderChunk chunk;
     chunk.hidden = hidden.subspan(first * width, n * width);
-    chunk.ids = ids.subspan(first, n);
+    chunk.ids = ids.part(first, n);
     return chunk;
   };
 

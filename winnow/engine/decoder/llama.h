@@ -1,7 +1,9 @@
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "winnow/engine/gguf.h"
@@ -15,16 +17,23 @@ namespace winnow::engine {
 struct RopeConfig {
   int32_t n_dims = 0;
   float freq_base = 10000.0f;
+  /// M-RoPE (Wang et al. 2024, arXiv 2409.12191): how many of the n_dims / 2 pairs turn by the time, row and
+  /// column of a token; all 0: they turn by its one id.
+  std::array<int32_t, 4> sections{};
   float freq_scale = 1.0f;
   float ext_factor = 0.0f;  ///< 1: YaRN (Peng et al. 2023, arXiv 2309.00071)
   float attn_factor = 1.0f;
   float beta_fast = 32.0f;
   float beta_slow = 1.0f;
   int32_t n_ctx_orig = 0;
+
+  bool has_axes() const { return sections[0] + sections[1] + sections[2] > 0; }
 };
 
-/// Llama decoder (Touvron et al. 2023, arXiv 2302.13971), read from a text model's llama.* keys.
+/// Llama decoder (Touvron et al. 2023, arXiv 2302.13971), read from a text model's llama.* keys, or
+/// Qwen2-VL's from qwen2vl.*: the same with biases and M-RoPE.
 struct LlamaConfig {
+  std::string arch = "llama";
   int32_t n_layer = 0;
   int32_t n_embd = 0;
   int32_t n_ff = 0;
@@ -50,6 +59,20 @@ std::vector<TensorSpec> llama_tensors(const LlamaConfig& config);
 std::vector<float> embed_tokens(const LlamaConfig& config, const GgufFile& file,
                                 std::span<const int32_t> ids);
 
+/// Position ids of tokens, [n] each; each layer adds its own next_id. Rows and columns are for M-RoPE;
+/// without them they are the token's id in time, as those of text are.
+struct PositionIds {
+  std::span<const int32_t> time;
+  std::span<const int32_t> row{};
+  std::span<const int32_t> col{};
+
+  std::size_t size() const { return time.size(); }
+  PositionIds part(std::size_t first, std::size_t n) const {
+    const auto of = [&](std::span<const int32_t> ids) { return ids.empty() ? ids : ids.subspan(first, n); };
+    return {of(time), of(row), of(col)};
+  }
+};
+
 /// What is read beside one layer of a chunk.
 struct LayerTap {
   int32_t layer = -1;         ///< -1: nothing
@@ -62,7 +85,7 @@ struct LayerTap {
 /// A run of consecutive tokens through layers [first_layer, last_layer).
 struct DecoderChunk {
   std::span<const float> hidden;  ///< [n, n_embd] what enters first_layer
-  std::span<const int32_t> ids;   ///< [n] position ids; each layer adds its own next_id
+  PositionIds ids;                ///< [n]
   int32_t first_layer = 0;
   int32_t last_layer = 0;
   std::vector<int32_t>
@@ -87,8 +110,8 @@ DecoderOutput run_llama(const LlamaConfig& config, const Weights& weights, const
 /// DecoderChunk, n_batch rows go into one graph. Returns [n_head, n_past + n], n_past the layer's cached
 /// tokens.
 std::vector<float> last_row_attention(const LlamaConfig& config, const Weights& weights, int32_t layer,
-                                      std::span<const float> hidden, std::span<const int32_t> ids,
-                                      int32_t n_batch, KvCache& cache, const Execution& execution);
+                                      std::span<const float> hidden, const PositionIds& ids, int32_t n_batch,
+                                      KvCache& cache, const Execution& execution);
 
 /// The norm in front of the output head, on the host: rows [n, n_embd] -> [n, n_embd].
 std::vector<float> final_norm(const LlamaConfig& config, const GgufFile& file, std::span<const float> rows);

@@ -1,5 +1,7 @@
 #include "winnow/engine/projector/patch_merge.h"
 
+#include <numeric>
+
 #include "winnow/base/error.h"
 
 namespace winnow::engine {
@@ -8,22 +10,29 @@ namespace {
 constexpr const char* kMergeKey = "clip.vision.spatial_merge_size";
 constexpr const char* kPoolKey = "winnow.projector.pool_size";
 
-/// Indices of the patches, group after group.  [n_patch]
-std::vector<int32_t> patches_by_group(const PatchMerge& merge) {
-  const prune::Grid grid = merge.grid();
+/// Rows of the tower, group after group.  [n_patch]
+std::vector<int32_t> rows_by_group(const PatchMerge& merge) {
+  if (!merge.by_group) return patches_by_group(merge.patches, merge.side);
+  std::vector<int32_t> rows(static_cast<std::size_t>(merge.patches.size()));
+  std::iota(rows.begin(), rows.end(), 0);
+  return rows;
+}
+
+}  // namespace
+
+std::vector<int32_t> patches_by_group(prune::Grid patches, int32_t side) {
+  const prune::Grid groups{patches.rows / side, patches.cols / side};
   std::vector<int32_t> out;
-  out.reserve(static_cast<std::size_t>(merge.patches.size()));
-  for (int32_t token = 0; token < grid.size(); ++token) {
-    for (int32_t i = 0; i < merge.side * merge.side; ++i) {
-      const int32_t row = token / grid.cols * merge.side + i / merge.side;
-      const int32_t col = token % grid.cols * merge.side + i % merge.side;
-      out.push_back(row * merge.patches.cols + col);
+  out.reserve(static_cast<std::size_t>(patches.size()));
+  for (int32_t group = 0; group < groups.size(); ++group) {
+    for (int32_t i = 0; i < side * side; ++i) {
+      const int32_t row = group / groups.cols * side + i / side;
+      const int32_t col = group % groups.cols * side + i % side;
+      out.push_back(row * patches.cols + col);
     }
   }
   return out;
 }
-
-}  // namespace
 
 PatchMerge read_patch_merge(const GgufFile& file, prune::Grid patches) {
   constexpr const char* kWhere = "engine.projector";
@@ -39,7 +48,7 @@ PatchMerge read_patch_merge(const GgufFile& file, prune::Grid patches) {
   WINNOW_CHECK(merge == 1 || pool == 1, Corrupt, kWhere,
                "{}: keys '{}' and '{}', got {} and {}, expected at most one of them above 1", file.path(),
                kMergeKey, kPoolKey, merge, pool);
-  return {patches, merge * pool, pool > 1};
+  return {patches, merge * pool, pool > 1, false};
 }
 
 std::vector<float> merge_patches(const PatchMerge& merge, std::span<const float> features) {
@@ -47,14 +56,14 @@ std::vector<float> merge_patches(const PatchMerge& merge, std::span<const float>
   if (merge.mean) return group_means(merge, features, d);
   std::vector<float> out;
   out.reserve(features.size());
-  for (const int32_t patch : patches_by_group(merge)) {
+  for (const int32_t patch : rows_by_group(merge)) {
     out.insert(out.end(), features.begin() + patch * d, features.begin() + (patch + 1) * d);
   }
   return out;
 }
 
 std::vector<float> group_means(const PatchMerge& merge, std::span<const float> values, int64_t width) {
-  const std::vector<int32_t> patches = patches_by_group(merge);
+  const std::vector<int32_t> patches = rows_by_group(merge);
   const int64_t n_patch = merge.patches.size();
   const int64_t n_visual = merge.grid().size();
   const int64_t n_in_group = int64_t{merge.side} * merge.side;

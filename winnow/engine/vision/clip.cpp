@@ -8,6 +8,7 @@
 
 #include "winnow/base/error.h"
 #include "winnow/engine/vision/clip_graph.h"
+#include "winnow/engine/vision/patches.h"
 #include "winnow/prune/tome.h"
 #include "winnow/prune/tower_method.h"
 
@@ -15,25 +16,6 @@ namespace winnow::engine {
 namespace {
 
 constexpr const char* kWhere = "engine.clip";
-
-/// Patches cut out on the host, [n_patch, 3 * patch * patch], so that the embedding is one matrix product.
-std::vector<float> cut_patches(const ClipConfig& config, const Pixels& pixels) {
-  const int32_t size = config.image_size_px;
-  const int32_t patch = config.patch_size_px;
-  const int32_t side = size / patch;
-  std::vector<float> out;
-  out.reserve(static_cast<std::size_t>(config.n_patch()) * 3 * patch * patch);
-  for (int32_t token = 0; token < side * side; ++token) {
-    const int32_t top = token / side * patch;
-    const int32_t left = token % side * patch;
-    for (int32_t row = 0; row < 3 * patch; ++row) {
-      const int64_t channel = row / patch;
-      const int64_t start = (channel * size + top + row % patch) * size + left;
-      out.insert(out.end(), pixels.values.begin() + start, pixels.values.begin() + start + patch);
-    }
-  }
-  return out;
-}
 
 /// Reads a signal and drops [CLS]: its row of keys, its column of attention.
 TowerSignal without_cls(const Wanted& item, const Graph& graph, const ClipConfig& config) {
@@ -197,7 +179,7 @@ TowerOutput ClipRun::run(const Pixels& pixels) {
   ggml_tensor* rows = ggml_view_2d(ctx, last, last->ne[0], n_out, last->nb[1],
                                    static_cast<std::size_t>(n_cls_) * last->nb[1]);
   ggml_tensor* selected = clip_->graph.output(ggml_cont(ctx, rows));
-  clip_->graph.observe("selected", selected, {1, n_out, config_.n_embd});
+  clip_->graph.observe("selected", selected, config_.shape(n_out));
   ggml_tensor* cls = nullptr;
   if (request_.wants(prune::Signal::ClsToken)) {
     cls = clip_->graph.output(ggml_cont(ctx, ggml_view_2d(ctx, last, last->ne[0], 1, last->nb[1], 0)));

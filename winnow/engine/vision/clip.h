@@ -9,6 +9,7 @@
 #include "winnow/engine/gguf.h"
 #include "winnow/engine/graph.h"
 #include "winnow/engine/image.h"
+#include "winnow/engine/image_own_size.h"
 #include "winnow/engine/vision/clip_block.h"
 #include "winnow/engine/weights.h"
 #include "winnow/prune/method.h"
@@ -36,18 +37,33 @@ struct ClipConfig {
   std::array<float, 3> mean{};
   std::array<float, 3> std{};
 
+  // What Qwen2-VL's tower has instead (qwen2_vl.h):
+  bool rotary = false;     ///< positions turn queries and keys; no table, no norm in front of the blocks
+  int32_t group_side = 1;  ///< patches are read in squares of this side, one after the other
+  int32_t n_frame = 1;     ///< a picture is read as that many equal frames, each with its own kernel
+  PixelRange own_size{};   ///< a picture is read in about its own size; image_size_px is only typical
+  prune::Grid fitted{};    ///< patches of the picture at hand; {0, 0}: image_size_px
+
+  bool takes_any_size() const { return own_size.max > 0; }
   ClipBlockShape block() const { return {"v", n_embd, n_ff, n_head, eps, use_gelu, ffn_swapped}; }
-  prune::Grid grid() const { return {image_size_px / patch_size_px, image_size_px / patch_size_px}; }
+  prune::Grid grid() const {
+    return fitted.rows > 0 ? fitted
+                           : prune::Grid{image_size_px / patch_size_px, image_size_px / patch_size_px};
+  }
   int32_t n_patch() const { return grid().size(); }
   /// Patches and [CLS].
   int32_t n_token() const { return n_patch() + (has_cls ? 1 : 0); }
+  /// Of n rows in a trace: pictures of any size have no batch dimension.
+  std::vector<int64_t> shape(int64_t n) const {
+    return takes_any_size() ? std::vector<int64_t>{n, n_embd} : std::vector<int64_t>{1, n, n_embd};
+  }
 };
 
 /// Which block's output the projector reads, from: `feature_blocks` (number of blocks to run, > 0 when the
 /// user says so), else the key clip.vision.feature_layer, else the stored count. LLaVA reads the second-last
 /// block: legacy files drop the last block and count one fewer; complete files store all. Every published
 /// CLIP tower has an even number of blocks, so an odd count is a legacy file (run all) and an even one is
-/// complete (run all but the last). Throws NotFound, Corrupt, Unsupported.
+/// complete (run all but the last). Qwen2-VL runs all. Throws NotFound, Corrupt, Unsupported.
 ClipConfig read_clip_config(const GgufFile& file, int32_t feature_blocks = 0);
 std::vector<TensorSpec> clip_tensors(const ClipConfig& config);
 

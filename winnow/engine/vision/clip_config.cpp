@@ -5,6 +5,7 @@
 
 #include "winnow/base/error.h"
 #include "winnow/engine/vision/clip.h"
+#include "winnow/engine/vision/qwen2_vl.h"
 
 namespace winnow::engine {
 namespace {
@@ -90,6 +91,7 @@ ClipConfig read_clip_config(const GgufFile& file, int32_t feature_blocks) {
   c.n_layer_run = c.n_layer;
   c.has_next_block = c.n_layer < c.n_layer_stored && stores_query_key(file, c.n_layer);
   c.has_cls = stores_cls(file, c.n_patch());
+  if (is_qwen2_vl(file)) read_qwen2_vl(file, c);
   c.ffn_swapped = stores_ffn_swapped(file, c.block());
   return c;
 }
@@ -102,13 +104,16 @@ ClipConfig with_side(ClipConfig config, int32_t n_patch_side) {
 std::vector<TensorSpec> clip_tensors(const ClipConfig& c) {
   constexpr WeightUse kMatrix = WeightUse::Matrix;
   const int64_t d = c.n_embd;
-  std::vector<TensorSpec> table = {
-      {"v.patch_embd.weight", {d, 3, c.patch_size_px, c.patch_size_px}},
-      {"v.patch_embd.bias", {d}, WeightUse::Small, true},
-      {"v.position_embd.weight", {c.n_token(), d}},
-      {"v.pre_ln.weight", {d}},
-      {"v.pre_ln.bias", {d}},
-  };
+  const std::vector<int64_t> kernel = {d, 3, c.patch_size_px, c.patch_size_px};
+  std::vector<TensorSpec> table = {{"v.patch_embd.weight", kernel},
+                                   {"v.patch_embd.bias", {d}, WeightUse::Small, true}};
+  for (int32_t frame = 1; frame < c.n_frame; ++frame) {
+    table.push_back({fmt::format("v.patch_embd.weight.{}", frame), kernel});
+  }
+  if (!c.rotary) {
+    table.push_back({"v.position_embd.weight", {c.n_token(), d}});
+    for (const char* name : {"v.pre_ln.weight", "v.pre_ln.bias"}) table.push_back({name, {d}});
+  }
   if (c.has_cls) table.push_back({"v.class_embd", {d}});
   for (int32_t il = 0; il < c.n_layer_run; ++il) add_block_tensors(table, c.block(), il);
   if (c.has_next_block && c.n_layer_run == c.n_layer) {

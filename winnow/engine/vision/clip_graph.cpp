@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "winnow/engine/vision/position_grid.h"
+#include "winnow/engine/vision/qwen2_vl.h"
 
 namespace winnow::engine {
 
@@ -22,19 +23,32 @@ ggml_tensor* ClipGraph::positions() {
   return graph.input(GGML_TYPE_F32, {config_.n_embd, config_.n_token()}, positions_.data());
 }
 
-ggml_tensor* ClipGraph::embed(const std::vector<float>& patches) {
+/// Without [CLS] and positions. Each frame has its own kernel, and a picture's frames are all the same.
+ggml_tensor* ClipGraph::patch_embedding(const std::vector<float>& patches) {
   ggml_context* ctx = graph.ctx();
   const int64_t n_in = int64_t{3} * config_.patch_size_px * config_.patch_size_px;
   ggml_tensor* input = graph.input(GGML_TYPE_F32, {n_in, config_.n_patch()}, patches.data());
   ggml_tensor* kernel = ggml_reshape_2d(ctx, w_.at("v.patch_embd.weight"), n_in, config_.n_embd);
   ggml_tensor* x = linear(ctx, input, kernel, w_.at("v.patch_embd.bias"));
+  for (int32_t frame = 1; frame < config_.n_frame; ++frame) {
+    kernel = ggml_reshape_2d(ctx, w_.at(fmt::format("v.patch_embd.weight.{}", frame)), n_in, config_.n_embd);
+    x = ggml_add(ctx, x, linear(ctx, input, kernel, nullptr));
+  }
+  return x;
+}
+
+ggml_tensor* ClipGraph::embed(const std::vector<float>& patches) {
+  ggml_context* ctx = graph.ctx();
+  ggml_tensor* x = patch_embedding(patches);
   if (config_.has_cls) {
     x = ggml_concat(ctx, ggml_reshape_2d(ctx, w_.at("v.class_embd"), config_.n_embd, 1), x, 1);
   }
-  x = ggml_add(ctx, x, positions());
-  graph.observe("vis.embed", x, {1, x->ne[1], config_.n_embd});
-  x = layer_norm(ctx, x, w_.at("v.pre_ln.weight"), w_.at("v.pre_ln.bias"), config_.eps);
-  graph.observe("vis.in", x, {1, x->ne[1], config_.n_embd});
+  if (!config_.rotary) {
+    x = ggml_add(ctx, x, positions());
+    graph.observe("vis.embed", x, config_.shape(x->ne[1]));
+    x = layer_norm(ctx, x, w_.at("v.pre_ln.weight"), w_.at("v.pre_ln.bias"), config_.eps);
+  }
+  graph.observe("vis.in", x, config_.shape(x->ne[1]));
   return x;
 }
 
@@ -64,9 +78,42 @@ ggml_tensor* ClipGraph::tap(prune::Signal signal, const ClipQueryKey& qk) const 
     ggml_tensor* cls = ggml_view_3d(ctx, q, q->ne[0], 1, q->ne[2], q->nb[1], q->nb[2], 0);
     return attention_rows(ctx, cls, blocks_.heads(ctx, qk.k), nullptr);
   }
-  ggml_tensor* map =
-      attention_rows(ctx, q, blocks_.heads(ctx, qk.k), nullptr);              // ne {n key, n query, n_head}
-  return ggml_mean(ctx, ggml_cont(ctx, ggml_permute(ctx, map, 1, 0, 2, 3)));  // ne {1, n key, n_head}
+  return column_means(q, blocks_.heads(ctx, qk.k));
+}
+
+/// Mean of attention over the queries, ne {1, n key, n_head}. The softmaxes of a large picture are not held
+/// all at once.
+ggml_tensor* ClipGraph::column_means(ggml_tensor* q, ggml_tensor* k) const {
+  ggml_context* ctx = graph.ctx();
+  const int64_t n = q->ne[1];
+  const int64_t n_row = n > kWholeMap ? kMapRows : n;
+  ggml_tensor* total = nullptr;
+  for (int64_t first = 0; first < n; first += n_row) {
+    const int64_t rows = std::min(n_row, n - first);
+    ggml_tensor* part = rows == n ? q
+                                  : ggml_view_3d(ctx, q, q->ne[0], rows, q->ne[2], q->nb[1], q->nb[2],
+                                                 static_cast<std::size_t>(first) * q->nb[1]);
+    ggml_tensor* map = attention_rows(ctx, part, k, nullptr);  // ne {n key, rows, n_head}
+    ggml_tensor* mean = ggml_mean(ctx, ggml_cont(ctx, ggml_permute(ctx, map, 1, 0, 2, 3)));
+    if (rows == n) return mean;
+    mean = ggml_scale(ctx, mean, static_cast<float>(rows) / static_cast<float>(n));
+    total = total == nullptr ? mean : ggml_add(ctx, total, mean);
+  }
+  return total;
+}
+
+/// Of normed rows, as attention compares them.
+ClipQueryKey ClipGraph::query_key(ggml_tensor* h, int32_t il) {
+  const ClipQueryKey qk = blocks_.query_key(graph.ctx(), h, il);
+  if (!config_.rotary) return qk;
+  if (rotary_input_ == nullptr) {
+    rotary_ = rotary_positions(config_);
+    rotary_input_ = graph.input(GGML_TYPE_I32, {std::ssize(rotary_)}, rotary_.data());
+  }
+  const auto turned = [&](ggml_tensor* x) {
+    return rotate_patches(graph.ctx(), x, rotary_input_, config_.n_head);
+  };
+  return {turned(qk.q), turned(qk.k)};
 }
 
 bool ClipGraph::taps_block(int32_t il, const TowerRequest& request) const {
@@ -86,14 +133,14 @@ void ClipGraph::taps(int32_t il, const ClipQueryKey& qk, const TowerRequest& req
 }
 
 void ClipGraph::taps_alone(ggml_tensor* x, int32_t il, const TowerRequest& request) {
-  taps(il, blocks_.query_key(graph.ctx(), blocks_.norm1(graph.ctx(), x, il), il), request);
+  taps(il, query_key(blocks_.norm1(graph.ctx(), x, il), il), request);
 }
 
 ggml_tensor* ClipGraph::attention_half(ggml_tensor* x, int32_t il, const TowerRequest& request,
                                        const std::vector<float>& log_sizes) {
   ggml_context* ctx = graph.ctx();
   ggml_tensor* h = blocks_.norm1(ctx, x, il);
-  const ClipQueryKey qk = blocks_.query_key(ctx, h, il);
+  const ClipQueryKey qk = query_key(h, il);
   keys_ = qk.k;
   taps(il, qk, request);
   return ggml_add(ctx, x, blocks_.attend(ctx, h, qk, mask(log_sizes), il));
@@ -101,7 +148,7 @@ ggml_tensor* ClipGraph::attention_half(ggml_tensor* x, int32_t il, const TowerRe
 
 ggml_tensor* ClipGraph::mlp_half(ggml_tensor* x, int32_t il) {
   x = ggml_add(graph.ctx(), x, blocks_.mlp(graph.ctx(), x, il));
-  graph.observe(fmt::format("vis.{}.out", il), x, {1, x->ne[1], config_.n_embd});
+  graph.observe(fmt::format("vis.{}.out", il), x, config_.shape(x->ne[1]));
   return x;
 }
 

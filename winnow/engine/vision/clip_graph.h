@@ -18,11 +18,20 @@ struct Wanted {
   int64_t n_token;  ///< columns of attention, rows of keys; [CLS] among them if there is one
 };
 
+/// Rows of attention that are held at once for its column means: all of this many, else kMapRows at a time.
+inline constexpr int64_t kWholeMap = 1024;
+inline constexpr int64_t kMapRows = 128;
+/// Nodes of one signal at most.
+inline std::size_t n_tap_node(const ClipConfig& config) {
+  return 16 + 10 * static_cast<std::size_t>(config.n_token() / kMapRows + 1);
+}
+
 /// Some of the tower's blocks in one graph. Rows are tokens, [CLS] in front if there is one.
 class ClipGraph {
  public:
   ClipGraph(const ClipConfig& config, const Weights& weights, std::size_t n_tap, const Execution& execution)
-      : graph(static_cast<std::size_t>(config.n_layer_run) * 64 + n_tap * 16 + 256, execution.observer),
+      : graph(static_cast<std::size_t>(config.n_layer_run) * 64 + n_tap * n_tap_node(config) + 256,
+              execution.observer),
         config_(config),
         w_(weights),
         fused_(execution.fused),
@@ -46,10 +55,13 @@ class ClipGraph {
   std::vector<Wanted> wanted;
 
  private:
+  ggml_tensor* patch_embedding(const std::vector<float>& patches);
   ggml_tensor* positions();
+  ClipQueryKey query_key(ggml_tensor* h, int32_t il);
   ggml_tensor* mask(const std::vector<float>& log_sizes);
   void taps(int32_t il, const ClipQueryKey& qk, const TowerRequest& request);
   ggml_tensor* tap(prune::Signal signal, const ClipQueryKey& qk) const;
+  ggml_tensor* column_means(ggml_tensor* q, ggml_tensor* k) const;
 
   const ClipConfig& config_;
   const Weights& w_;
@@ -57,6 +69,8 @@ class ClipGraph {
   ClipBlocks blocks_;
   ggml_tensor* keys_ = nullptr;
   std::vector<float> positions_;  ///< interpolated, if the grid is not the stored one; read by the run
+  std::vector<int32_t> rotary_;   ///< rows and columns, if they turn queries and keys; read by the run
+  ggml_tensor* rotary_input_ = nullptr;
 };
 
 }  // namespace winnow::engine

@@ -63,7 +63,8 @@ std::vector<float> bias_of_pairs(const Signals& signals, std::span<const int32_t
   WINNOW_CHECK(signals.ids.size() == n && std::ssize(signals.text_ids) == signals.text_embeds.rows &&
                    signals.rope.d_head >= 2,
                InvalidArgument, "prune.sparsevlm",
-               "position ids, got {} of {} visual and {} of {} text tokens and a head of {}, expected all",
+               "position ids, got {} of {} visual and {} of {} text tokens and a head of {}, expected all "
+               "(0: positions have several axes, for which version=plus has no formula)",
                signals.ids.size(), n, signals.text_ids.size(), signals.text_embeds.rows, signals.rope.d_head);
   std::vector<int32_t> distances;
   for (const int32_t rater : raters) {

@@ -1,0 +1,40 @@
+#include "winnow/engine/vision/patches.h"
+
+#include "winnow/base/error.h"
+#include "winnow/engine/projector/patch_merge.h"
+
+namespace winnow::engine {
+
+std::vector<float> cut_patches(const ClipConfig& config, const Pixels& pixels) {
+  const int32_t patch = config.patch_size_px;
+  const prune::Grid grid = config.grid();
+  const int64_t width = int64_t{grid.cols} * patch;
+  const int64_t height = int64_t{grid.rows} * patch;
+  WINNOW_ASSERT(std::ssize(pixels.values) >= 3 * width * height);
+  std::vector<float> out;
+  out.reserve(static_cast<std::size_t>(grid.size()) * 3 * patch * patch);
+  for (const int32_t token : patches_by_group(grid, config.group_side)) {
+    const int32_t top = token / grid.cols * patch;
+    const int32_t left = token % grid.cols * patch;
+    for (int32_t row = 0; row < 3 * patch; ++row) {
+      const int64_t channel = row / patch;
+      const int64_t start = (channel * pixels.size.height + top + row % patch) * pixels.size.width + left;
+      out.insert(out.end(), pixels.values.begin() + start, pixels.values.begin() + start + patch);
+    }
+  }
+  return out;
+}
+
+std::vector<float> repeat_frames(const ClipConfig& config, const std::vector<float>& patches) {
+  const int64_t plane = int64_t{config.patch_size_px} * config.patch_size_px;
+  std::vector<float> out;
+  out.reserve(patches.size() * static_cast<std::size_t>(config.n_frame));
+  for (auto channel = patches.begin(); channel != patches.end(); channel += plane) {
+    for (int32_t frame = 0; frame < config.n_frame; ++frame) {
+      out.insert(out.end(), channel, channel + plane);
+    }
+  }
+  return out;
+}
+
+}  // namespace winnow::engine

@@ -1,0 +1,82 @@
+#include "winnow/engine/vision/qwen2_vl.h"
+
+#include "winnow/base/error.h"
+#include "winnow/engine/projector/patch_merge.h"
+
+namespace winnow::engine {
+namespace {
+
+constexpr const char* kWhere = "engine.qwen2_vl";
+constexpr const char* kMergeKey = "clip.vision.spatial_merge_size";
+constexpr const char* kMinKey = "clip.vision.image_min_pixels";
+constexpr const char* kMaxKey = "clip.vision.image_max_pixels";
+/// The published processors' least, 4 visual tokens, and llama.cpp's most, 4096 of them.
+constexpr int64_t kMinPixels = int64_t{56} * 56;
+constexpr int64_t kMaxPixels = int64_t{4096} * 28 * 28;
+
+/// Width between the two matrices of a block.
+int32_t stored_n_ff(const GgufFile& file, int32_t n_embd) {
+  const char* name = "v.blk.0.ffn_up.weight";
+  const GgufTensor* up = file.find(name);
+  WINNOW_CHECK(up != nullptr, NotFound, kWhere, "{}: tensor '{}' is missing", file.path(), name);
+  return static_cast<int32_t>(up->ne[0] == n_embd ? up->ne[1] : up->ne[0]);
+}
+
+}  // namespace
+
+bool is_qwen2_vl(const GgufFile& file) {
+  return file.text_or("clip.projector_type", "mlp") == "qwen2vl_merger";
+}
+
+void read_qwen2_vl(const GgufFile& file, ClipConfig& c) {
+  c.n_ff = stored_n_ff(file, c.n_embd);
+  c.rotary = true;
+  c.has_cls = false;
+  c.n_frame = 2;
+  c.n_layer = c.n_layer_run = c.n_layer_stored;
+  c.has_next_block = false;
+  c.group_side = static_cast<int32_t>(file.integer_or(kMergeKey, 1, 16, 2));
+  const int64_t side_px = int64_t{c.group_side} * c.patch_size_px;
+  c.own_size.min = file.integer_or(kMinKey, 1, 1 << 28, kMinPixels);
+  c.own_size.max = file.integer_or(kMaxKey, side_px * side_px, 1 << 28, kMaxPixels);
+  WINNOW_CHECK(c.own_size.min <= c.own_size.max, Corrupt, kWhere,
+               "{}: keys '{}' and '{}', got {} and {}, expected the first to be the smaller", file.path(),
+               kMinKey, kMaxKey, c.own_size.min, c.own_size.max);
+  const int32_t d_head = c.n_embd / c.n_head;
+  WINNOW_CHECK(d_head % 4 == 0, Corrupt, kWhere,
+               "{}: tower heads, got {} values, expected a multiple of 4 (rows and columns turn pairs)",
+               file.path(), d_head);
+  const int32_t side = c.image_size_px / static_cast<int32_t>(side_px);
+  WINNOW_CHECK(side >= 1, Corrupt, kWhere, "{}: image_size, got {}, expected at least {} pixels", file.path(),
+               c.image_size_px, side_px);
+  c.image_size_px = side * static_cast<int32_t>(side_px);
+}
+
+ClipConfig fitted_to(ClipConfig config, PixelSize picture) {
+  const PixelSize size = smart_resize(picture, config.patch_size_px * config.group_side, config.own_size);
+  config.fitted = {size.height / config.patch_size_px, size.width / config.patch_size_px};
+  return config;
+}
+
+std::vector<int32_t> rotary_positions(const ClipConfig& config) {
+  const prune::Grid grid = config.grid();
+  const std::vector<int32_t> patches = patches_by_group(grid, config.group_side);
+  std::vector<int32_t> out;
+  out.reserve(4 * patches.size());
+  for (int32_t axis = 0; axis < 4; ++axis) {
+    for (const int32_t patch : patches) out.push_back(axis % 2 == 0 ? patch / grid.cols : patch % grid.cols);
+  }
+  return out;
+}
+
+ggml_tensor* rotate_patches(ggml_context* ctx, ggml_tensor* x, ggml_tensor* positions, int32_t n_head) {
+  const auto d_head = static_cast<int>(x->ne[0] / n_head);
+  ggml_tensor* heads = ggml_reshape_3d(ctx, x, d_head, n_head, x->ne[1]);
+  int sections[GGML_MROPE_SECTIONS] = {d_head / 4, d_head / 4, d_head / 4, d_head / 4};
+  constexpr float kBase = 10000.0F;
+  heads = ggml_rope_multi(ctx, heads, positions, nullptr, d_head / 2, sections, GGML_ROPE_TYPE_VISION, 0,
+                          kBase, 1.0F, 0.0F, 1.0F, 0.0F, 0.0F);
+  return ggml_reshape_2d(ctx, heads, x->ne[0], x->ne[1]);
+}
+
+}  // namespace winnow::engine

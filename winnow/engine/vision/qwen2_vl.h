@@ -1,0 +1,34 @@
+#pragma once
+
+// What Qwen2-VL's tower (Wang et al. 2024, arXiv 2409.12191) has that CLIP's has not, as data and small
+// pieces; the blocks are the same. Pictures of about their own size, 2-D rotary positions, two frames to a
+// patch, patches in squares of 2 x 2.
+
+#include <ggml.h>
+
+#include <vector>
+
+#include "winnow/engine/vision/clip.h"
+
+namespace winnow::engine {
+
+/// clip.projector_type is llama.cpp's "qwen2vl_merger".
+bool is_qwen2_vl(const GgufFile& file);
+
+/// Fills in what a file of that kind says beside the keys of every tower: clip.vision.spatial_merge_size (2),
+/// clip.vision.image_min_pixels and image_max_pixels. Files of llama.cpp say neither, and their
+/// feed_forward_length is another width, so n_ff comes from the tensor. Throws NotFound, Corrupt.
+void read_qwen2_vl(const GgufFile& file, ClipConfig& config);
+
+/// The tower for a picture of this size. Throws as smart_resize().
+ClipConfig fitted_to(ClipConfig config, PixelSize picture);
+
+/// Rows and columns of the patches in the tower's order, as ggml's vision rotation takes them: [4, n_patch] =
+/// row, column, row, column.
+std::vector<int32_t> rotary_positions(const ClipConfig& config);
+
+/// Queries or keys ne {n_embd, n}, of each head the first half of the pairs turned by the row and the second
+/// by the column, with frequencies 10000^(-4i / d_head) in each (transformers, VisionRotaryEmbedding).
+ggml_tensor* rotate_patches(ggml_context* ctx, ggml_tensor* x, ggml_tensor* positions, int32_t n_head);
+
+}  // namespace winnow::engine
