@@ -186,6 +186,18 @@ TEST(ConvertQwen2Vl, Tensors) {
                  });
 }
 
+TEST(ConvertQwen2Vl, TowersOfOthersAreRefused) {
+  const CheckpointFolder folder = qwen2_vl_folder("qwen_towers");
+  folder.write();
+  const std::string out = testing::scratch_folder() + "/out_qwen_towers";
+  expect_error(ErrorCode::InvalidArgument, "has no CLIP tower, got --text-tower clip", [&] {
+    convert_checkpoint({folder.path, "", "clip", GGML_TYPE_F32, out});
+  });
+  expect_error(ErrorCode::InvalidArgument, "leave --tower clip out", [&] {
+    convert_checkpoint({folder.path, "clip", "", GGML_TYPE_F32, out});
+  });
+}
+
 TEST(ConvertQwen2Vl, Tokenizers) {
   const auto tokenizer = [](const char* key, const json& value) {
     return [key, value](CheckpointFolder& folder) {

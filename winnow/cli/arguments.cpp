@@ -204,9 +204,9 @@ void ImageArguments::add_to(CLI::App& command) {
                   "Picture: JPEG, PNG, BMP, GIF or WebP; several times for several pictures")
       ->allow_extra_args(false);
   command
-      .add_option(
-          "--image-fit", fit,
-          "pad: to a square with the mean colour; crop: the centre (neither where the model cuts tiles or reads any size)")
+      .add_option("--image-fit", fit,
+                  "pad: to a square with the mean colour; crop: the centre (neither where the model cuts "
+                  "tiles or reads any size)")
       ->capture_default_str();
   command.add_option("--max-pixels", max_pixels, "Larger pictures are refused")
       ->check(CLI::Range(int64_t{1}, int64_t{1} << 40).description(""))

@@ -151,6 +151,9 @@ std::string name_of(const std::string& folder) {
 
 ConvertedFiles convert_checkpoint(const ConvertOptions& options) {
   LlavaConfig config = read_llava_config(options.checkpoint, options.tower);
+  WINNOW_CHECK(!config.is_qwen2_vl() || options.text_tower.empty(), InvalidArgument, kWhere,
+               "{}: a Qwen2-VL has no CLIP tower, got --text-tower {}, expected none", options.checkpoint,
+               options.text_tower);
   const Vocab vocab = read_tokenizer(options.checkpoint, config);
   const Checkpoint checkpoint(options.checkpoint);
   std::optional<Checkpoint> separate;
