@@ -69,7 +69,7 @@ model: setup-train
 # The paper's questions on the built-in model -> docs/studies.md and its runs in build/study; for the latency studies the
 # machine has to be idle. Interrupted, the same command goes on where it was. VARIANT: the model of the study training.
 STUDIES = baselines position language alpha latency training equal-latency budget
-VARIANT = merge=models/winnow-merge-text-f16.gguf,models/winnow-merge-mmproj-f16.gguf
+VARIANT = merge=models/merge/winnow-merge-text-f16.gguf,models/merge/winnow-merge-mmproj-f16.gguf
 study: build
 	@for study in $(STUDIES); do \
 	  echo "== study $$study"; \

@@ -34,7 +34,8 @@ class BuiltinModelTest : public ::testing::Test {
   }
   static void TearDownTestSuite() { model_.reset(); }
   static std::string path(const std::string& part) {
-    return std::string(WINNOW_SOURCE_DIR) + "/models/winnow-" + part + "-f16.gguf";
+    const std::string folder = std::string(WINNOW_SOURCE_DIR) + "/models/";
+    return folder + (part.starts_with("merge-") ? "merge/" : "") + "winnow-" + part + "-f16.gguf";
   }
 
   /// Percent right of each configuration.
