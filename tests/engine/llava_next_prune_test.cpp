@@ -12,6 +12,7 @@
 
 #include "tests/support/engine_models.h"
 #include "tests/support/expect_error.h"
+#include "tests/support/ready_picture.h"
 #include "winnow/engine/step_signals.h"
 #include "winnow/prune/hired_budgets.h"
 
@@ -21,7 +22,9 @@ namespace {
 using prune::Signal;
 using test::expect_error;
 using testing::next_model;
+using testing::places;
 using testing::prune_with;
+using testing::ReadyPicture;
 using testing::threads;
 using testing::Turn;
 
@@ -32,32 +35,13 @@ constexpr int32_t kTileTokens[] = {16, 8, 8, 8, 8};
 
 using Ints = std::vector<int32_t>;
 
-/// One session and an encoding with the signals of all methods.
-struct Ready {
-  Ready() : session(next_model(), threads(1)) {
-    PruneOptions all;
-    for (const prune::Method* method : prune::selecting_methods()) {
-      if (!testing::can_run(*next_model(), method->info().name)) continue;
-      all.steps.push_back(
-          {{method, prune::Params(method->info().name, method->info().params, {})}, 0, {1.0, false, {}}});
-    }
-    image = session.encode(testing::next_picture(), ImageFit::Pad, session.tower_request(all));
-  }
-  Session session;
-  EncodedImage image;
-};
-
-Ready& ready() {
-  static Ready made;
+ReadyPicture& ready() {
+  static ReadyPicture made(next_model(), threads(1), testing::next_prompt(), testing::next_picture(),
+                           ImageFit::Pad);
   return made;
 }
 
-Turn run(const PruneOptions& options, int32_t n_decode = 0) {
-  Ready& at = ready();
-  at.session.clear();
-  return testing::decode_turn(
-      at.session, at.session.prefill(testing::next_prompt(), {&at.image}, options, n_decode), n_decode);
-}
+Turn run(const PruneOptions& options, int32_t n_decode = 0) { return ready().run(options, n_decode); }
 
 Turn run(const std::string& method, const std::string& keep, int32_t layer = -1) {
   return run(prune_with(method, keep, layer, *next_model()));
@@ -99,12 +83,6 @@ int32_t packed(int32_t tile, int32_t token) {
 }
 
 bool is_newline(int32_t token) { return token >= 16 && (token - 16) % 9 == 8; }
-
-std::vector<int32_t> places(const prune::MethodInfo& info) {
-  if (info.stage == prune::Stage::AfterTower) return {-1};
-  if (info.stage == prune::Stage::Either) return {-1, 2};
-  return {std::max(2, info.min_layer)};
-}
 
 class EveryMethod : public ::testing::TestWithParam<const prune::Method*> {
  protected:
@@ -312,7 +290,7 @@ TEST(Tilewise, VisionZipTakesEachTilesClsToken) {
 /// The rows that a merging method leaves, against the plan applied to the tower's features and projected
 /// alone.
 TEST(Tilewise, MergedRowsAreProjectedAnew) {
-  Ready& at = ready();
+  ReadyPicture& at = ready();
   std::vector<float> embeds;
   at.session.clear();
   at.session.set_observer(

@@ -9,6 +9,7 @@
 
 #include "tests/support/engine_models.h"
 #include "tests/support/expect_error.h"
+#include "tests/support/traced.h"
 #include "winnow/engine/image.h"
 #include "winnow/engine/tower_request.h"
 
@@ -16,26 +17,14 @@ namespace winnow::engine {
 namespace {
 
 using test::expect_error;
-using testing::argmax;
 using testing::next_model;
 using testing::next_results;
 using testing::threads;
+using testing::Traced;
 using testing::worst_error;
 
 // Measured 1.8e-6 over all tensors; the requirement is 1e-3.
 constexpr double kTolerance = 2e-5;
-
-struct Traced {
-  std::map<std::string, std::vector<float>> tensors;
-  std::map<std::string, std::vector<int64_t>> shapes;
-};
-
-Observer into(Traced& traced) {
-  return [&](std::string_view name, std::span<const int64_t> shape, std::span<const float> values) {
-    traced.tensors[std::string(name)].assign(values.begin(), values.end());
-    traced.shapes[std::string(name)].assign(shape.begin(), shape.end());
-  };
-}
 
 TEST(LlavaNext, EveryNamedTensorAndGreedyTokensEqualHuggingFace) {
   ModelOptions options;
@@ -46,7 +35,7 @@ TEST(LlavaNext, EveryNamedTensorAndGreedyTokensEqualHuggingFace) {
   options.all_blocks = true;
   Session session(Model::load(options), threads(1));
   Traced actual;
-  session.set_observer(into(actual));
+  session.set_observer(actual.observer());
   const EncodedImage image = session.encode(testing::next_picture(), ImageFit::Pad, {});
   const PrefillResult prefill = session.prefill(testing::next_prompt(), {&image}, {}, 8, true);
   session.set_observer({});
@@ -63,13 +52,7 @@ TEST(LlavaNext, EveryNamedTensorAndGreedyTokensEqualHuggingFace) {
   EXPECT_EQ(n_compared, 16);
   EXPECT_EQ(prefill.n_visual_before, 52);
   EXPECT_EQ(prefill.kv_bytes, prefill.kv_bytes_unpruned);
-  std::vector<float> logits(prefill.logits.end() - 512, prefill.logits.end());
-  std::vector<int32_t> greedy;
-  while (greedy.size() < 8) {
-    greedy.push_back(argmax(logits));
-    logits = session.decode(greedy.back());
-  }
-  EXPECT_EQ(greedy, next_results().at("greedy").i32);
+  EXPECT_EQ(testing::greedy_tokens(session, prefill, 8), next_results().at("greedy").i32);
 }
 
 TEST(LlavaNext, HalfPrecisionStaysWithinTheDocumentedBound) {
@@ -111,7 +94,7 @@ TEST(LlavaNext, SeveralPictures) {
   ids.insert(ids.end(), text.begin(), text.end());
   const Prompt prompt = prompt_from_ids(ids, testing::kOracleImageToken, {wide.n_token(), tall.n_token()});
   Traced traced;
-  session.set_observer(into(traced));
+  session.set_observer(traced.observer());
   const PrefillResult prefill = session.prefill(prompt, {&wide, &tall}, {}, 0);
   EXPECT_EQ(prefill.n_visual_before, wide.n_token() + tall.n_token());
   EXPECT_EQ(prefill.n_text, 6);

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "tests/support/engine_models.h"
+#include "tests/support/traced.h"
 #include "winnow/engine/image.h"
 
 namespace winnow::engine {
@@ -23,15 +24,13 @@ using testing::worst_error;
 // Measured 1.6e-6 over all tensors; the requirement is 1e-3.
 constexpr double kTolerance = 2e-5;
 
-struct Traced {
-  std::map<std::string, std::vector<float>> tensors;
-  std::map<std::string, std::vector<int64_t>> shapes;
+struct OracleTrace : testing::Traced {
   std::vector<int32_t> greedy;
 };
 
-Traced trace(const std::string& mmproj, const std::string& image, const std::vector<int32_t>& ids,
-             int32_t n_greedy) {
-  Traced out;
+OracleTrace trace(const std::string& mmproj, const std::string& image, const std::vector<int32_t>& ids,
+                  int32_t n_greedy) {
+  OracleTrace out;
   ModelOptions options;
   options.text_path = oracle_path("text.gguf");
   options.mmproj_path = oracle_path(mmproj);
@@ -39,22 +38,13 @@ Traced trace(const std::string& mmproj, const std::string& image, const std::vec
   options.f32 = true;
   options.all_blocks = true;
   Session session(Model::load(options), testing::threads(1));
-  session.set_observer(
-      [&](std::string_view name, std::span<const int64_t> shape, std::span<const float> values) {
-        out.tensors[std::string(name)].assign(values.begin(), values.end());
-        out.shapes[std::string(name)].assign(shape.begin(), shape.end());
-      });
+  session.set_observer(out.observer());
   const EncodedImage encoded = session.encode(load_image(oracle_path(image)), ImageFit::Crop, {});
   const Prompt prompt = prompt_from_ids(ids, kOracleImageToken, kOracleVisual, 1);
   const PrefillResult prefill = session.prefill(prompt, {&encoded}, {}, n_greedy, true);
   EXPECT_EQ(prefill.logits, out.tensors["logits"]);
   session.set_observer({});
-  const auto n_vocab = static_cast<std::ptrdiff_t>(session.model().llama().n_vocab);
-  std::vector<float> logits(prefill.logits.end() - n_vocab, prefill.logits.end());
-  while (static_cast<int32_t>(out.greedy.size()) < n_greedy) {
-    out.greedy.push_back(argmax(logits));
-    logits = session.decode(out.greedy.back());
-  }
+  out.greedy = testing::greedy_tokens(session, prefill, static_cast<std::size_t>(n_greedy));
   return out;
 }
 
@@ -62,7 +52,7 @@ class Oracle : public ::testing::TestWithParam<std::string> {};
 
 TEST_P(Oracle, EveryNamedTensorAndGreedyTokensEqualHuggingFace) {
   const record::TensorFile& results = oracle_results();
-  const Traced actual = trace(GetParam(), "exact.png", results.at("input_ids").i32, 8);
+  const OracleTrace actual = trace(GetParam(), "exact.png", results.at("input_ids").i32, 8);
   std::vector<std::string> names = {"pixel_values", "vis.in", "vis.0.out", "vis.1.out", "vis.2.out",
                                     "selected",     "proj",   "llm.norm",  "logits",    "llm.embeds"};
   for (int layer = 0; layer < 5; ++layer) names.push_back("llm." + std::to_string(layer) + ".out");
@@ -98,7 +88,7 @@ TEST(OracleObserver, MayComeLater) {
 
 TEST(OracleResize, ResizedAndCroppedImageGivesTheSamePixelsAndLogits) {
   const auto results = record::read_safetensors(oracle_path("resize.safetensors"));
-  const Traced actual = trace("mmproj-legacy.gguf", "resize.png", results.at("input_ids").i32, 8);
+  const OracleTrace actual = trace("mmproj-legacy.gguf", "resize.png", results.at("input_ids").i32, 8);
   const auto& pixels = results.at("pixel_values").f32;
   ASSERT_EQ(actual.tensors.at("pixel_values").size(), pixels.size());
   double worst_pixel = 0.0;

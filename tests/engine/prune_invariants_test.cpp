@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "tests/support/engine_models.h"
+#include "tests/support/ready_picture.h"
 #include "winnow/base/error.h"
 #include "winnow/prune/method.h"
 
@@ -41,35 +42,16 @@ const std::vector<Image>& one_picture() {
 /// With the tower block behind the features, which some methods read.
 std::shared_ptr<const Model> model_of(bool f32) { return testing::complete_oracle_model(f32); }
 
-/// A session for each set of options and its own encoding of the picture: making one costs more than a run.
-struct Ready {
-  Ready(const SessionOptions& options, bool f32) : session(model_of(f32), options) {}
-  Session session;
-  EncodedImage image;
-};
-
-Ready& ready(const SessionOptions& options, bool f32) {
-  static std::map<std::tuple<int32_t, int32_t, bool>, std::unique_ptr<Ready>> made;
-  auto& at = made[{options.n_threads, options.n_batch, f32}];
-  if (at == nullptr) {
-    at = std::make_unique<Ready>(options, f32);
-    PruneOptions all;
-    for (const prune::Method* method : prune::selecting_methods()) {
-      if (!testing::can_run(*model_of(f32), method->info().name)) continue;
-      all.steps.push_back(
-          {{method, prune::Params(method->info().name, method->info().params, {})}, 0, {1.0, false, {}}});
-    }
-    at->image = at->session.encode(one_picture()[0], ImageFit::Crop, at->session.tower_request(all));
-  }
-  return *at;
-}
-
+/// A session for each set of options.
 Turn run_oracle(const SessionOptions& session_options, const PruneOptions& options, int32_t n_decode,
                 bool f32 = true) {
-  Ready& at = ready(session_options, f32);
-  at.session.clear();
-  return testing::decode_turn(at.session, at.session.prefill(oracle_prompt(), {&at.image}, options, n_decode),
-                              n_decode);
+  static std::map<std::tuple<int32_t, int32_t, bool>, std::unique_ptr<testing::ReadyPicture>> made;
+  auto& at = made[{session_options.n_threads, session_options.n_batch, f32}];
+  if (at == nullptr) {
+    at = std::make_unique<testing::ReadyPicture>(model_of(f32), session_options, oracle_prompt(),
+                                                 one_picture()[0], ImageFit::Crop);
+  }
+  return at->run(options, n_decode);
 }
 
 /// The kept indices and plans of all steps, bit for bit.

@@ -10,6 +10,7 @@
 
 #include "tests/support/engine_models.h"
 #include "tests/support/expect_error.h"
+#include "tests/support/ready_picture.h"
 #include "winnow/engine/step_signals.h"
 
 namespace winnow::engine {
@@ -17,47 +18,21 @@ namespace {
 
 using prune::Signal;
 using test::expect_error;
+using testing::places;
 using testing::prune_with;
 using testing::qwen_model;
-using testing::qwen_prompt;
 using testing::qwen_results;
+using testing::ReadyPicture;
 using testing::threads;
 using testing::Turn;
 
 constexpr int32_t kVisual = 24;
 constexpr int32_t kText = 18;
 
-/// One session and an encoding with the signals of all methods.
-struct Ready {
-  Ready() : session(qwen_model(), threads(1)) {
-    PruneOptions all;
-    for (const prune::Method* method : prune::selecting_methods()) {
-      if (!testing::can_run(*qwen_model(), method->info().name)) continue;
-      all.steps.push_back(
-          {{method, prune::Params(method->info().name, method->info().params, {})}, 0, {1.0, false, {}}});
-    }
-    image = session.encode(testing::qwen_picture(), ImageFit::Pad, session.tower_request(all));
-  }
-  Session session;
-  EncodedImage image;
-};
-
-Ready& ready() {
-  static Ready made;
-  return made;
-}
-
 Turn run(const PruneOptions& options, int32_t n_decode = 0) {
-  Ready& at = ready();
-  at.session.clear();
-  return testing::decode_turn(at.session, at.session.prefill(qwen_prompt(), {&at.image}, options, n_decode),
-                              n_decode);
-}
-
-std::vector<int32_t> places(const prune::MethodInfo& info) {
-  if (info.stage == prune::Stage::AfterTower) return {-1};
-  if (info.stage == prune::Stage::Either) return {-1, 2};
-  return {std::max(2, info.min_layer)};
+  static ReadyPicture made(qwen_model(), threads(1), testing::qwen_prompt(), testing::qwen_picture(),
+                           ImageFit::Pad);
+  return made.run(options, n_decode);
 }
 
 /// Attention and keys of the tower's last block against the reference: means over the four patches of a

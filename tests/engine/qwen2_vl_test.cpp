@@ -13,6 +13,7 @@
 
 #include "tests/support/engine_models.h"
 #include "tests/support/expect_error.h"
+#include "tests/support/traced.h"
 #include "winnow/engine/config_keys.h"
 #include "winnow/engine/tower_request.h"
 #include "winnow/prune/positions.h"
@@ -23,39 +24,16 @@ namespace {
 using Ints = std::vector<int32_t>;
 using test::expect_error;
 using testing::argmax;
+using testing::greedy_tokens;
 using testing::qwen_model;
 using testing::qwen_picture;
 using testing::qwen_prompt;
 using testing::qwen_results;
 using testing::threads;
+using testing::Traced;
 using testing::worst_error;
 
 constexpr double kTolerance = 2e-5;
-
-struct Traced {
-  std::map<std::string, std::vector<float>> tensors;
-  std::map<std::string, std::vector<int64_t>> shapes;
-};
-
-Observer into(Traced& traced) {
-  return [&](std::string_view name, std::span<const int64_t> shape, std::span<const float> values) {
-    traced.tensors[std::string(name)].assign(values.begin(), values.end());
-    traced.shapes[std::string(name)].assign(shape.begin(), shape.end());
-  };
-}
-
-std::vector<int32_t> greedy_tokens(Session& session, std::vector<float> logits, std::size_t n) {
-  std::vector<int32_t> tokens;
-  while (tokens.size() < n) {
-    tokens.push_back(argmax(logits));
-    logits = session.decode(tokens.back());
-  }
-  return tokens;
-}
-
-std::vector<float> last_logits(const PrefillResult& prefill) {
-  return {prefill.logits.end() - 512, prefill.logits.end()};
-}
 
 Ints whole(const std::vector<float>& values) { return {values.begin(), values.end()}; }
 
@@ -103,7 +81,7 @@ Ints joined(const std::array<Ints, 3>& axes) {
 TEST(Qwen2Vl, EveryNamedTensorAndGreedyTokensEqualHuggingFace) {
   Session session(qwen_model(), threads(1));
   Traced actual;
-  session.set_observer(into(actual));
+  session.set_observer(actual.observer());
   const EncodedImage image = session.encode(qwen_picture(), ImageFit::Pad, {});
   const PrefillResult prefill = session.prefill(qwen_prompt(), {&image}, {}, 8, true);
   session.set_observer({});
@@ -124,14 +102,14 @@ TEST(Qwen2Vl, EveryNamedTensorAndGreedyTokensEqualHuggingFace) {
   EXPECT_EQ(session.n_ids() - 42, qwen_results().at("rope_delta").i32.front());
   EXPECT_EQ(prefill.n_visual_before, 24);
   EXPECT_EQ(prefill.kv_bytes, prefill.kv_bytes_unpruned);
-  EXPECT_EQ(greedy_tokens(session, last_logits(prefill), 8), qwen_results().at("greedy").i32);
+  EXPECT_EQ(greedy_tokens(session, prefill, 8), qwen_results().at("greedy").i32);
 }
 
 /// The picture of 190 x 120 px is read as 196 x 112.
 TEST(Qwen2Vl, ResizedPicture) {
   Session session(qwen_model(), threads(1));
   Traced actual;
-  session.set_observer(into(actual));
+  session.set_observer(actual.observer());
   const EncodedImage image = session.encode(qwen_picture(true), ImageFit::Pad, {});
   const PrefillResult prefill = session.prefill(qwen_prompt(true), {&image}, {}, 8, true);
   session.set_observer({});
@@ -152,7 +130,7 @@ TEST(Qwen2Vl, ResizedPicture) {
     EXPECT_EQ(argmax(got), argmax(std::span(logits).subspan(row, 512))) << "token " << token;
   }
   EXPECT_EQ(whole(actual.tensors.at("position_ids_thw")), expected.at("position_ids_thw").i32);
-  EXPECT_EQ(greedy_tokens(session, last_logits(prefill), 8), expected.at("greedy").i32);
+  EXPECT_EQ(greedy_tokens(session, prefill, 8), expected.at("greedy").i32);
 }
 
 TEST(Qwen2Vl, HalfPrecisionStaysWithinTheDocumentedBound) {
@@ -214,7 +192,7 @@ TEST(Qwen2Vl, SeveralPicturesAndTurns) {
   ASSERT_EQ(tall.layout.grid.rows, 5);
   const Ints a = testing::text_ids(3, 4), b = testing::text_ids(4, 3), c = testing::text_ids(5, 6);
   Traced traced;
-  session.set_observer(into(traced));
+  session.set_observer(traced.observer());
   session.prefill({{a, -1}, {{}, 0}, {b, -1}, {{}, 1}}, {&wide, &tall}, {}, 0);
   const std::vector<prune::Grid> pieces = {text(4), {4, 6}, text(3), {5, 2}, text(6)};
   Ints ids = whole(traced.tensors.at("position_ids_thw"));
@@ -241,7 +219,7 @@ TEST(Qwen2Vl, SeveralPicturesAndTurns) {
 TEST(Qwen2Vl, PrunedTokensKeepTheirPlaces) {
   Session session(qwen_model(), threads(1));
   Traced traced;
-  session.set_observer(into(traced));
+  session.set_observer(traced.observer());
   const std::array<Ints, 3> all = rope_index({text(8), {4, 6}, text(10)});
   for (const char* policy : {"original", "compact", "regrid"}) {
     session.clear();
