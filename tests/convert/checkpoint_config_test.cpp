@@ -1,6 +1,6 @@
 // config.json in the forms that are published, and in those that are refused.
 
-#include "winnow/convert/llava_config.h"
+#include "winnow/convert/checkpoint_config.h"
 
 #include <gtest/gtest.h>
 
@@ -22,13 +22,13 @@ CheckpointFolder folder(Layout layout = Layout::Old) {
   return made;
 }
 
-LlavaConfig read(const CheckpointFolder& made, const std::string& tower = "") {
+CheckpointConfig read(const CheckpointFolder& made, const std::string& tower = "") {
   made.write();
-  return read_llava_config(made.path, tower);
+  return read_checkpoint_config(made.path, tower);
 }
 
-TEST(LlavaConfig, EveryKeyIsWritten) {
-  const LlavaConfig config = read(folder());
+TEST(CheckpointConfig, EveryKeyIsWritten) {
+  const CheckpointConfig config = read(folder());
   EXPECT_EQ(config.text.n_embd, 96);
   EXPECT_EQ(config.text.n_ff, 192);
   EXPECT_EQ(config.text.n_layer, 5);
@@ -44,7 +44,7 @@ TEST(LlavaConfig, EveryKeyIsWritten) {
 }
 
 /// config.json of llava-hf/llava-1.5-7b-hf leaves out whatever is a default of transformers.
-TEST(LlavaConfig, PublishedSevenB) {
+TEST(CheckpointConfig, PublishedSevenB) {
   CheckpointFolder made = folder();
   made.json["config.json"] = json::parse(R"({
     "architectures": ["LlavaForConditionalGeneration"], "image_token_index": 32000, "model_type": "llava",
@@ -56,7 +56,7 @@ TEST(LlavaConfig, PublishedSevenB) {
                       "patch_size": 14, "projection_dim": 768, "vocab_size": 32000},
     "vision_feature_layer": -2, "vision_feature_select_strategy": "default"})");
   made.json["preprocessor_config.json"]["crop_size"] = 336;
-  const LlavaConfig config = read(made);
+  const CheckpointConfig config = read(made);
   EXPECT_EQ(config.text.n_embd, 4096);
   EXPECT_EQ(config.text.n_ff, 11008);
   EXPECT_EQ(config.text.n_layer, 32);
@@ -72,7 +72,7 @@ TEST(LlavaConfig, PublishedSevenB) {
   EXPECT_EQ(config.tower.eps, 1e-5F);
 }
 
-TEST(LlavaConfig, RotaryScalingInBothForms) {
+TEST(CheckpointConfig, RotaryScalingInBothForms) {
   CheckpointFolder made = folder();
   json& text = made.json["config.json"]["text_config"];
   text["rope_parameters"] = {{"rope_theta", 5e5}, {"rope_type", "linear"}, {"factor", 4.0}};
@@ -87,7 +87,7 @@ TEST(LlavaConfig, RotaryScalingInBothForms) {
   EXPECT_EQ(read(made).text.rope.freq_scale, 1.0F);
 }
 
-TEST(LlavaConfig, FeatureLayers) {
+TEST(CheckpointConfig, FeatureLayers) {
   CheckpointFolder made = folder();
   json& layer = made.json["config.json"]["vision_feature_layer"];
   for (const auto& [value, expected] : std::vector<std::pair<json, int>>{{-1, 4}, {2, 2}, {{-3}, 2}}) {
@@ -101,12 +101,12 @@ TEST(LlavaConfig, FeatureLayers) {
                [&] { read(made); });
 }
 
-TEST(LlavaConfig, OriginalLayoutTakesItsTowerFromElsewhere) {
+TEST(CheckpointConfig, OriginalLayoutTakesItsTowerFromElsewhere) {
   const CheckpointFolder made = folder(Layout::Original);
   CheckpointFolder clip = test::clip_folder("config_clip");
   clip.tensors.clear();
   clip.write();
-  const LlavaConfig config = read(made, clip.path);
+  const CheckpointConfig config = read(made, clip.path);
   EXPECT_EQ(config.text.n_embd, 96);
   EXPECT_EQ(config.tower.n_embd, 64);
   EXPECT_EQ(config.tower.n_layer, 3);
@@ -115,14 +115,14 @@ TEST(LlavaConfig, OriginalLayoutTakesItsTowerFromElsewhere) {
   expect_error(ErrorCode::InvalidArgument, "holds its tower", [&] { read(folder(), clip.path); });
 }
 
-TEST(LlavaConfig, PreprocessorInsideTheProcessor) {
+TEST(CheckpointConfig, PreprocessorInsideTheProcessor) {
   CheckpointFolder made = folder();
   made.json["processor_config.json"] = {{"image_processor", made.json["preprocessor_config.json"]}};
   made.json.erase("preprocessor_config.json");
   EXPECT_EQ(read(made).tower.std[2], 0.27577711F);
 }
 
-TEST(LlavaConfig, Refused) {
+TEST(CheckpointConfig, Refused) {
   const auto refused = [](ErrorCode code, const std::string& text, const char* path, const json& value) {
     CheckpointFolder made = folder();
     made.json["config.json"][json::json_pointer(path)] = value;
@@ -158,7 +158,7 @@ TEST(LlavaConfig, Refused) {
 using Sizes = std::vector<engine::PixelSize>;
 
 /// config.json of llava-hf/llava-v1.6-mistral-7b-hf; resolutions are height, width.
-TEST(LlavaConfig, PublishedMistral) {
+TEST(CheckpointConfig, PublishedMistral) {
   CheckpointFolder made = folder();
   made.json["config.json"] = json::parse(R"({
     "architectures": ["LlavaNextForConditionalGeneration"], "image_token_index": 32000, "model_type": "llava_next",
@@ -173,7 +173,7 @@ TEST(LlavaConfig, PublishedMistral) {
     "use_image_newline_parameter": true, "vision_feature_layer": -2,
     "vision_feature_select_strategy": "default"})");
   made.json["preprocessor_config.json"]["crop_size"] = 336;
-  const LlavaConfig config = read(made);
+  const CheckpointConfig config = read(made);
   EXPECT_TRUE(config.is_mistral);
   EXPECT_EQ(config.text.n_embd, 4096);
   EXPECT_EQ(config.text.n_ff, 14336);
@@ -199,7 +199,7 @@ TEST(LlavaConfig, PublishedMistral) {
   EXPECT_EQ(read(made).text.n_ctx, 131072);
 }
 
-TEST(LlavaConfig, ResolutionsOfTiles) {
+TEST(CheckpointConfig, ResolutionsOfTiles) {
   CheckpointFolder made = test::llava_next_folder("config_next");
   made.tensors.clear();
   EXPECT_EQ(read(made).tiling.resolutions, (Sizes{{112, 56}, {56, 112}, {112, 112}, {56, 168}, {168, 56}}));
@@ -218,7 +218,7 @@ TEST(LlavaConfig, ResolutionsOfTiles) {
 }
 
 /// The authors write width, height, and say how tiles are put together.
-TEST(LlavaConfig, OriginalLayoutWithTiles) {
+TEST(CheckpointConfig, OriginalLayoutWithTiles) {
   CheckpointFolder made = test::llava_next_folder("config_next_original", Layout::Original);
   made.tensors.clear();
   CheckpointFolder clip = test::clip_folder("config_next_clip");
@@ -236,7 +236,7 @@ TEST(LlavaConfig, OriginalLayoutWithTiles) {
                [&] { read(made, clip.path); });
 }
 
-TEST(LlavaConfig, MissingAndDamagedFiles) {
+TEST(CheckpointConfig, MissingAndDamagedFiles) {
   CheckpointFolder made = folder();
   made.json.erase("preprocessor_config.json");
   expect_error(ErrorCode::NotFound, "preprocessor_config.json: no such file", [&] { read(made); });
@@ -251,7 +251,7 @@ TEST(LlavaConfig, MissingAndDamagedFiles) {
   made.json.erase("config.json");
   expect_error(ErrorCode::NotFound, "config.json: no such file", [&] { read(made); });
   test::write_text(made.path + "/config.json", "{");
-  expect_error(ErrorCode::Corrupt, "config.json", [&] { read_llava_config(made.path, ""); });
+  expect_error(ErrorCode::Corrupt, "config.json", [&] { read_checkpoint_config(made.path, ""); });
 }
 
 }  // namespace

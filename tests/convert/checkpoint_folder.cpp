@@ -2,7 +2,9 @@
 
 #include <fmt/format.h>
 #include <ggml.h>
+#include <gtest/gtest.h>
 
+#include <algorithm>
 #include <bit>
 #include <cstring>
 #include <filesystem>
@@ -218,10 +220,39 @@ void write_safetensors(const std::string& path, const std::string& type,
   write_text(path, file + text + data);
 }
 
+/// Text model and projector, and in transformers' layouts the tower.
+void add_llava(const GgufFile& text, const GgufFile& mmproj, Layout layout, CheckpointFolder& folder) {
+  if (layout == Layout::Original) {
+    add_text(text, "model.", "lm_head", folder);
+    add_pair(mmproj, "mm.0", "model.mm_projector.0", folder);
+    add_pair(mmproj, "mm.2", "model.mm_projector.2", folder);
+    return;
+  }
+  const bool is_new = layout == Layout::New;
+  const std::string start = is_new ? "model." : "";
+  add_text(text, is_new ? "model.language_model." : "language_model.model.",
+           is_new ? "lm_head" : "language_model.lm_head", folder);
+  add_tower(mmproj, start + "vision_tower.vision_model.", folder);
+  add_pair(mmproj, "mm.0", start + "multi_modal_projector.linear_1", folder);
+  add_pair(mmproj, "mm.2", start + "multi_modal_projector.linear_2", folder);
+}
+
 }  // namespace
 
 void write_text(const std::string& path, const std::string& text) {
   std::ofstream(path, std::ios::binary) << text;
+}
+
+void expect_same_tensors(const std::string& actual_path, const std::string& expected_path) {
+  const GgufFile actual(actual_path), expected(expected_path);
+  EXPECT_EQ(actual.tensors().size(), expected.tensors().size());
+  for (const engine::GgufTensor& tensor : expected.tensors()) {
+    const engine::GgufTensor* found = actual.find(tensor.name);
+    ASSERT_NE(found, nullptr) << tensor.name;
+    EXPECT_EQ(found->type, tensor.type) << tensor.name;
+    EXPECT_EQ(found->ne, tensor.ne) << tensor.name;
+    EXPECT_TRUE(std::ranges::equal(actual.bytes(*found), expected.bytes(tensor))) << tensor.name;
+  }
 }
 
 std::string read_text(const std::string& path) {
@@ -257,21 +288,12 @@ CheckpointFolder llava_folder(const std::string& name, Layout layout) {
   folder.path = testing::scratch_folder() + "/" + name;
   for (const char* file : kJsonFiles) folder.json[file] = json_file(file);
   folder.tokenizer_model = read_text(testing::oracle_path("hf/tokenizer.model"));
+  add_llava(text, mmproj, layout, folder);
   if (layout == Layout::Original) {
-    add_text(text, "model.", "lm_head", folder);
-    add_pair(mmproj, "mm.0", "model.mm_projector.0", folder);
-    add_pair(mmproj, "mm.2", "model.mm_projector.2", folder);
     folder.json["config.json"] = original_config(folder.json["config.json"]);
     folder.json.erase("preprocessor_config.json");
     return folder;
   }
-  const bool is_new = layout == Layout::New;
-  const std::string start = is_new ? "model." : "";
-  add_text(text, is_new ? "model.language_model." : "language_model.model.",
-           is_new ? "lm_head" : "language_model.lm_head", folder);
-  add_tower(mmproj, start + "vision_tower.vision_model.", folder);
-  add_pair(mmproj, "mm.0", start + "multi_modal_projector.linear_1", folder);
-  add_pair(mmproj, "mm.2", start + "multi_modal_projector.linear_2", folder);
   return folder;
 }
 
@@ -286,10 +308,8 @@ CheckpointFolder llava_next_folder(const std::string& name, Layout layout) {
     folder.json[file] = json::parse(read_text(testing::next_path(std::string("hf/") + file)));
   }
   folder.tokenizer_model = read_text(testing::oracle_path("hf/tokenizer.model"));
+  add_llava(text, mmproj, layout, folder);
   if (layout == Layout::Original) {
-    add_text(text, "model.", "lm_head", folder);
-    add_pair(mmproj, "mm.0", "model.mm_projector.0", folder);
-    add_pair(mmproj, "mm.2", "model.mm_projector.2", folder);
     folder.tensors["model.image_newline"] = from_gguf(mmproj, "v.image_newline");
     json config = original_config(folder.json["config.json"]);
     config["image_aspect_ratio"] = "anyres";
@@ -299,14 +319,8 @@ CheckpointFolder llava_next_folder(const std::string& name, Layout layout) {
     folder.json.erase("preprocessor_config.json");
     return folder;
   }
-  const bool is_new = layout == Layout::New;
-  const std::string start = is_new ? "model." : "";
-  add_text(text, is_new ? "model.language_model." : "language_model.model.",
-           is_new ? "lm_head" : "language_model.lm_head", folder);
-  add_tower(mmproj, start + "vision_tower.vision_model.", folder);
-  add_pair(mmproj, "mm.0", start + "multi_modal_projector.linear_1", folder);
-  add_pair(mmproj, "mm.2", start + "multi_modal_projector.linear_2", folder);
-  folder.tensors[start + "image_newline"] = from_gguf(mmproj, "v.image_newline");
+  folder.tensors[layout == Layout::New ? "model.image_newline" : "image_newline"] =
+      from_gguf(mmproj, "v.image_newline");
   return folder;
 }
 

@@ -46,6 +46,9 @@ CheckpointFolder qwen2_vl_folder(const std::string& name, Layout layout = Layout
 /// (if not empty).
 CheckpointFolder clip_folder(const std::string& name, const std::string& mmproj = "");
 
+/// Fails the test unless two GGUF files have the same tensors: names, shapes, types and bytes.
+void expect_same_tensors(const std::string& actual_path, const std::string& expected_path);
+
 void write_text(const std::string& path, const std::string& text);
 std::string read_text(const std::string& path);
 

@@ -26,6 +26,7 @@ using engine::GgufFile;
 using engine::GgufTensor;
 using test::CheckpointFolder;
 using test::expect_error;
+using test::expect_same_tensors;
 using test::Layout;
 using test::llava_folder;
 
@@ -35,22 +36,6 @@ ConvertedFiles convert(const CheckpointFolder& folder, ggml_type type = GGML_TYP
                        const std::string& tower = "", const std::string& text_tower = "") {
   return convert_checkpoint(
       {folder.path, tower, text_tower, type, out_folder(fs::path(folder.path).filename())});
-}
-
-/// Names, shapes, types and bytes.
-void expect_same_tensors(const std::string& actual_path, const std::string& expected_path) {
-  const GgufFile actual(actual_path);
-  const GgufFile expected(expected_path);
-  EXPECT_EQ(actual.tensors().size(), expected.tensors().size());
-  for (const GgufTensor& tensor : expected.tensors()) {
-    const GgufTensor* found = actual.find(tensor.name);
-    ASSERT_NE(found, nullptr) << tensor.name;
-    EXPECT_EQ(found->type, tensor.type) << tensor.name;
-    EXPECT_EQ(found->ne, tensor.ne) << tensor.name;
-    const auto a = actual.bytes(*found);
-    const auto b = expected.bytes(tensor);
-    EXPECT_TRUE(std::equal(a.begin(), a.end(), b.begin(), b.end())) << tensor.name;
-  }
 }
 
 void expect_fixtures_pair(const ConvertedFiles& files) {

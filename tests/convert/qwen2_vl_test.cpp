@@ -9,8 +9,8 @@
 #include "tests/support/engine_models.h"
 #include "tests/support/expect_error.h"
 #include "winnow/convert/bpe_vocabulary.h"
+#include "winnow/convert/checkpoint_config.h"
 #include "winnow/convert/convert.h"
-#include "winnow/convert/llava_config.h"
 #include "winnow/engine/gguf.h"
 #include "winnow/record/sha256.h"
 
@@ -19,28 +19,16 @@ namespace {
 
 namespace fs = std::filesystem;
 using engine::GgufFile;
-using engine::GgufTensor;
 using nlohmann::json;
 using test::CheckpointFolder;
 using test::expect_error;
+using test::expect_same_tensors;
 using test::Layout;
 using test::qwen2_vl_folder;
 
 ConvertedFiles convert(const CheckpointFolder& folder, ggml_type type = GGML_TYPE_F32) {
   const std::string out = testing::scratch_folder() + "/out_" + fs::path(folder.path).filename().string();
   return convert_checkpoint({folder.path, "", "", type, out});
-}
-
-void expect_same_tensors(const std::string& actual_path, const std::string& expected_path) {
-  const GgufFile actual(actual_path), expected(expected_path);
-  EXPECT_EQ(actual.tensors().size(), expected.tensors().size());
-  for (const GgufTensor& tensor : expected.tensors()) {
-    const GgufTensor* found = actual.find(tensor.name);
-    ASSERT_NE(found, nullptr) << tensor.name;
-    EXPECT_EQ(found->type, tensor.type) << tensor.name;
-    EXPECT_EQ(found->ne, tensor.ne) << tensor.name;
-    EXPECT_TRUE(std::ranges::equal(actual.bytes(*found), expected.bytes(tensor))) << tensor.name;
-  }
 }
 
 /// The tests' folder has the tensors of the checkpoint that transformers wrote.
@@ -122,7 +110,7 @@ TEST(ConvertQwen2Vl, PublishedConfiguration) {
   pixels["min_pixels"] = 3136;
   pixels["max_pixels"] = 12845056;
   folder.write();
-  const LlavaConfig config = read_llava_config(folder.path, "");
+  const CheckpointConfig config = read_checkpoint_config(folder.path, "");
   EXPECT_TRUE(config.is_qwen2_vl());
   EXPECT_TRUE(config.may_be_tied);
   EXPECT_EQ(config.text.arch, "qwen2vl");

@@ -1,4 +1,4 @@
-#include "winnow/convert/llava_config.h"
+#include "winnow/convert/checkpoint_config.h"
 
 #include <array>
 #include <cmath>
@@ -106,10 +106,11 @@ struct TextDefaults {
   int32_t n_embd, n_ff, n_layer, n_head, n_head_kv, n_vocab, n_ctx;  ///< n_head_kv 0: as many as heads
   double eps;
   int32_t sliding_window;  ///< 0: none
+  bool axes = false;       ///< M-RoPE
 };
 constexpr TextDefaults kLlama = {4096, 11008, 32, 32, 0, 32000, 2048, 1e-6, 0};
 constexpr TextDefaults kMistral = {4096, 14336, 32, 32, 8, 32000, 131072, 1e-6, 4096};
-constexpr TextDefaults kQwen2Vl = {8192, 29568, 80, 64, 8, 152064, 32768, 1e-5, 0};
+constexpr TextDefaults kQwen2Vl = {8192, 29568, 80, 64, 8, 152064, 32768, 1e-5, 0, true};
 
 /// Every token sees all before it: a window that is shorter than the context would be another model.
 void check_window(const JsonRow& row, int32_t n_ctx, int32_t fallback) {
@@ -141,7 +142,7 @@ engine::LlamaConfig read_text(const JsonRow& row, const TextDefaults& defaults) 
   WINNOW_CHECK(c.n_head % c.n_head_kv == 0 && c.d_head % 2 == 0, Corrupt, kWhere,
                "{}: {} heads of {} dimensions with {} heads for keys, expected a multiple and an even number",
                row.place(), c.n_head, c.d_head, c.n_head_kv);
-  c.rope = read_rope(row, c.d_head, c.n_ctx, &defaults == &kQwen2Vl);
+  c.rope = read_rope(row, c.d_head, c.n_ctx, defaults.axes);
   check_window(row, c.n_ctx, defaults.sliding_window);
   return c;
 }
@@ -262,14 +263,14 @@ int64_t feature_layer(const JsonRow& row, std::string_view key) {
   return static_cast<int64_t>(layers.front());
 }
 
-LlavaConfig read_transformers(const JsonRow& row, const std::string& folder, bool next) {
+CheckpointConfig read_transformers(const JsonRow& row, const std::string& folder, bool next) {
   const JsonRow text = row.row("text_config");
   const std::string type = text_or(text, "model_type", "llama");
   WINNOW_CHECK(type == "llama" || type == "mistral", Unsupported, kWhere,
                "{}: text model, got '{}', expected 'llama' or 'mistral'", text.place(), type);
   expect_text(row, "projector_hidden_act", "gelu");
   expect_text(row, "vision_feature_select_strategy", "default");
-  LlavaConfig config;
+  CheckpointConfig config;
   config.is_mistral = type == "mistral";
   config.text = read_text(text, config.is_mistral ? kMistral : kLlama);
   config.tower = read_tower(row.row("vision_config"), feature_layer(row, "vision_feature_layer"));
@@ -281,12 +282,12 @@ LlavaConfig read_transformers(const JsonRow& row, const std::string& folder, boo
 }
 
 /// The authors' own layout: the text model's keys at the top, mm_* for the projector, the tower elsewhere.
-LlavaConfig read_original(const JsonRow& row, const std::string& tower_folder, bool mistral) {
+CheckpointConfig read_original(const JsonRow& row, const std::string& tower_folder, bool mistral) {
   expect_text(row, "mm_projector_type", "mlp2x_gelu");
   expect_text(row, "mm_vision_select_feature", "patch");
   const bool next = text_or(row, "image_aspect_ratio", "pad") == "anyres";
   expect_text(row, "mm_patch_merge_type", next ? "spatial_unpad" : "flat");
-  LlavaConfig config;
+  CheckpointConfig config;
   config.is_mistral = mistral;
   config.text = read_text(row, mistral ? kMistral : kLlama);
   const std::string path = file_in(tower_folder, "config.json");
@@ -330,9 +331,9 @@ engine::ClipConfig read_qwen2_vl_tower(const JsonRow& row, int32_t n_embd_text) 
 }
 
 /// As published the text model's keys are at the top, in transformers 5 they are text_config.
-LlavaConfig read_qwen2_vl(const JsonRow& row, const std::string& folder) {
+CheckpointConfig read_qwen2_vl(const JsonRow& row, const std::string& folder) {
   const JsonRow text = row.has("text_config") ? row.row("text_config") : row;
-  LlavaConfig config;
+  CheckpointConfig config;
   config.text = read_text(text, kQwen2Vl);
   config.text.arch = "qwen2vl";
   config.tower = read_qwen2_vl_tower(row.row("vision_config"), config.text.n_embd);
@@ -344,7 +345,7 @@ LlavaConfig read_qwen2_vl(const JsonRow& row, const std::string& folder) {
 
 }  // namespace
 
-LlavaConfig read_llava_config(const std::string& folder, const std::string& tower_folder) {
+CheckpointConfig read_checkpoint_config(const std::string& folder, const std::string& tower_folder) {
   const std::string path = file_in(folder, "config.json");
   const Json file = record::read_json(path);
   const JsonRow row(file, path);

@@ -12,7 +12,7 @@
 
 namespace winnow::convert {
 
-struct LlavaConfig {         // of any of the families
+struct CheckpointConfig {
   engine::LlamaConfig text;  ///< n_vocab: rows of the embedding, which may be more than there are tokens
   engine::ClipConfig tower;  ///< n_layer: the block whose output the projector reads; all of them are stored
   engine::Tiling tiling;     ///< LLaVA-NeXT's
@@ -28,7 +28,7 @@ struct LlavaConfig {         // of any of the families
 /// that is left out has its default in transformers. Throws NotFound, Corrupt, Unsupported (another
 /// architecture, activation, projector, rotary scaling, a sliding window shorter than the context, tiles that
 /// are merged otherwise), InvalidArgument (a tower folder too few or too many).
-LlavaConfig read_llava_config(const std::string& folder, const std::string& tower_folder);
+CheckpointConfig read_checkpoint_config(const std::string& folder, const std::string& tower_folder);
 
 /// CLIP's text tower as the config.json of a whole CLIP checkpoint describes it. Throws as above.
 engine::ClipTextConfig read_clip_text_folder(const std::string& folder);

@@ -13,7 +13,7 @@
 #include "winnow/base/error.h"
 #include "winnow/convert/bpe_vocabulary.h"
 #include "winnow/convert/checkpoint.h"
-#include "winnow/convert/llava_config.h"
+#include "winnow/convert/checkpoint_config.h"
 #include "winnow/convert/tensor_conversion.h"
 #include "winnow/convert/tensor_names.h"
 #include "winnow/convert/vocabulary.h"
@@ -31,7 +31,7 @@ using Tensors = std::vector<TensorConversion>;
 
 constexpr const char* kWhere = "convert.convert_checkpoint";
 
-engine::MlpConfig projector_config(const LlavaConfig& config) {
+engine::MlpConfig projector_config(const CheckpointConfig& config) {
   const engine::ClipConfig& tower = config.tower;
   if (!config.is_qwen2_vl()) return {{tower.grid()}, tower.n_embd, config.text.n_embd, config.text.n_embd};
   const engine::PatchMerge merge{tower.grid(), tower.group_side, false, true};
@@ -39,7 +39,7 @@ engine::MlpConfig projector_config(const LlavaConfig& config) {
   return {merge, width, static_cast<int32_t>(width), config.text.n_embd, tower.eps};
 }
 
-Tensors text_tensors(const LlavaConfig& config, const Checkpoint& checkpoint, const TensorLayout& layout,
+Tensors text_tensors(const CheckpointConfig& config, const Checkpoint& checkpoint, const TensorLayout& layout,
                      ggml_type type) {
   const engine::LlamaConfig& text = config.text;
   std::vector<TensorSpec> table = engine::llama_tensors(text);
@@ -58,7 +58,7 @@ Tensors text_tensors(const LlavaConfig& config, const Checkpoint& checkpoint, co
   return tensors;
 }
 
-Tensors mmproj_tensors(const LlavaConfig& config, const Checkpoint& checkpoint, const Checkpoint& tower,
+Tensors mmproj_tensors(const CheckpointConfig& config, const Checkpoint& checkpoint, const Checkpoint& tower,
                        const TensorLayout& layout, ggml_type type) {
   Tensors tensors = convert_table(engine::clip_tensors(config.tower), tower, layout, type);
   const auto mlp = convert_table(engine::mlp_tensors(projector_config(config)), checkpoint, layout, type);
@@ -109,7 +109,7 @@ void check_all_used(const Checkpoint& checkpoint, const TensorLayout& layout, co
 
 /// LLaVA's prompt is vicuna's with a system sentence, which no chat template of these checkpoints has, or
 /// Mistral's, and Qwen2-VL's is ChatML; another template is its author's choice.
-void set_prompt_keys(const std::string& folder, const LlavaConfig& config, GgufWriter& writer) {
+void set_prompt_keys(const std::string& folder, const CheckpointConfig& config, GgufWriter& writer) {
   const std::string chat = read_chat_template(folder);
   if (!chat.empty()) writer.set_str("tokenizer.chat_template", chat);
   using Form = std::pair<const char*, const char*>;  // what its chat template holds, our name of it
@@ -121,13 +121,13 @@ void set_prompt_keys(const std::string& folder, const LlavaConfig& config, GgufW
 
 using Vocab = std::variant<engine::SpmVocab, engine::BpeVocab>;
 
-Vocab read_tokenizer(const std::string& folder, const LlavaConfig& config) {
+Vocab read_tokenizer(const std::string& folder, const CheckpointConfig& config) {
   if (config.is_qwen2_vl()) return read_bpe_vocabulary(folder, config.text.n_vocab);
   return read_vocabulary(folder, config.text.n_vocab);
 }
 
 /// llama.cpp's versions differ in which block they read when no key says it.
-void set_tower_keys(const LlavaConfig& config, GgufWriter& writer) {
+void set_tower_keys(const CheckpointConfig& config, GgufWriter& writer) {
   engine::set_clip_keys(config.tower, projector_config(config), writer);
   if (config.is_qwen2_vl()) return;
   const int32_t feature_layer[] = {config.tower.n_layer};
@@ -150,7 +150,7 @@ std::string name_of(const std::string& folder) {
 }  // namespace
 
 ConvertedFiles convert_checkpoint(const ConvertOptions& options) {
-  LlavaConfig config = read_llava_config(options.checkpoint, options.tower);
+  CheckpointConfig config = read_checkpoint_config(options.checkpoint, options.tower);
   WINNOW_CHECK(!config.is_qwen2_vl() || options.text_tower.empty(), InvalidArgument, kWhere,
                "{}: a Qwen2-VL has no CLIP tower, got --text-tower {}, expected none", options.checkpoint,
                options.text_tower);

@@ -31,9 +31,9 @@ struct ConvertedFiles {
 /// reordered so that rotary pairs lie side by side, as GGUF's llama files have them.
 ///
 /// Weights are read a few rows at a time, so memory does not grow with the model. Either both files are
-/// written or none. Throws what Checkpoint, read_llava_config and read_vocabulary throw; NotFound, Corrupt
-/// for tensors that are missing, too many or of another shape; InvalidArgument for rows that the type cannot
-/// store, or numbers that f16 cannot; Io.
+/// written or none. Throws what Checkpoint, read_checkpoint_config and read_vocabulary throw; NotFound,
+/// Corrupt for tensors that are missing, too many or of another shape; InvalidArgument for rows that the type
+/// cannot store, or numbers that f16 cannot; Io.
 ConvertedFiles convert_checkpoint(const ConvertOptions& options);
 
 }  // namespace winnow::convert
