@@ -64,8 +64,9 @@ void Optimizer::update_matrices(const Batch& batch, Tensors values, double decay
 
 void Optimizer::update_vectors(const Batch& batch, Tensors values, double decay) {
   Tensors first = moments(batch, ".first"), second = moments(batch, ".second");
-  for (Tensor& steps : moments(batch, ".steps")) steps.add_(1.0);
-  const double t = moments(batch, ".steps").front().item<double>();
+  Tensors steps = moments(batch, ".steps");
+  for (Tensor& count : steps) count.add_(1.0);
+  const double t = steps.front().item<double>();
   at::_foreach_mul_(first, kBeta1);
   at::_foreach_add_(first, batch.gradients, 1.0 - kBeta1);
   at::_foreach_mul_(second, kBeta2);
