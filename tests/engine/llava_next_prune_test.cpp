@@ -130,6 +130,7 @@ TEST_P(EveryMethod, KeepsWhatIsAskedFor) {
 }
 
 TEST_P(EveryMethod, OutputsAscendOrStandTileAfterTile) {
+  if (info().name == "visionzip") return;  // has an order over all tiles (below)
   for (const int32_t layer : places(info())) {
     if (info().keeps_all || layer >= 0) continue;
     const prune::Plan plan = run(info().name, "20").prefill.steps[0].plan;
@@ -284,6 +285,43 @@ TEST(Tilewise, VisionZipTakesEachTilesClsToken) {
                                      : layout.tile_of(layout.cells[static_cast<std::size_t>(source)]));
     }
     EXPECT_EQ(tiles.size(), 1U) << "output " << o << " mixes tiles";
+  }
+}
+
+/// The reference's restore_image_features_sorted: the whole picture's outputs, the dominant tokens of all
+/// tiles row by row of the canvas, the tiles' [CLS] tokens, their contextual tokens tile after tile.
+TEST(Tilewise, VisionZipPutsDominantTokensBackIntoTheCanvas) {
+  for (const bool with_cls : {true, false}) {
+    PrefillResult result;
+    const std::string use =
+        std::string("visionzip:contextual=0.25") + (with_cls ? "" : ",cls_token=off,metric=column");
+    const std::vector<Asked> seen = watch(prune_with(use, "24", -1, *next_model()), {}, &result);
+    ASSERT_EQ(seen.size(), 5U);
+    const auto source_of = [](int32_t tile, int32_t source) {
+      return source == kTileTokens[tile] ? kVisual + tile : packed(tile, source);
+    };
+    Ints expected, dominant, cls, contextual;  // of each output the first source, which names it
+    for (const Asked& asked : seen) {
+      const prune::Plan& plan = asked.plan;
+      const int32_t merged = asked.tile == 0 ? 2 : 1;  // a quarter of 8 and of 4 outputs
+      for (int32_t o = 0; o < plan.n_out(); ++o) {
+        const int32_t source = source_of(asked.tile, plan.sources(o)[0]);
+        Ints& group = asked.tile == 0             ? expected
+                      : with_cls && o == 0        ? cls
+                      : o < plan.n_out() - merged ? dominant
+                                                  : contextual;
+        group.push_back(source);
+      }
+    }
+    std::sort(dominant.begin(), dominant.end());  // packed indices ascend along the canvas' rows
+    EXPECT_EQ(dominant.size(), with_cls ? 8U : 12U);
+    for (const Ints* group : {&dominant, &cls, &contextual}) {
+      expected.insert(expected.end(), group->begin(), group->end());
+    }
+    Ints got;
+    const prune::Plan& plan = result.steps[0].plan;
+    for (int32_t o = 0; o < plan.n_out(); ++o) got.push_back(plan.sources(o)[0]);
+    EXPECT_EQ(got, expected);
   }
 }
 

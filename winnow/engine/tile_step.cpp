@@ -1,6 +1,7 @@
 #include "winnow/engine/tile_step.h"
 
 #include <algorithm>
+#include <limits>
 #include <list>
 #include <numeric>
 #include <utility>
@@ -129,40 +130,53 @@ std::vector<int32_t> quotas_of(const prune::Step& step, const prune::Grid& arran
   return even_quotas(tiles, n_keep);
 }
 
-/// A tile's plan as one of its picture.
-prune::Plan of_picture(const prune::Plan& plan, const std::vector<int32_t>& tokens, int32_t cls) {
-  prune::Plan out;
+/// An output of a tile's plan as one of its picture's. They are sorted by key, and stay as they came where
+/// keys are equal.
+struct TileOutput {
+  std::vector<int32_t> sources;
+  std::vector<float> weights;
+  int32_t position = 0;
+  std::pair<int32_t, int32_t> key{};  ///< group (Method::tile_group), place in it
+};
+
+/// What comes of one tile. n_token: of the picture; behind them are the tiles' [CLS] tokens.
+void add_outputs(std::vector<TileOutput>& outputs, const prune::Step& step, const prune::Plan& plan,
+                 const TileRun& tile, int32_t index, int32_t n_token) {
+  const prune::Method& method = *step.use.method;
   for (int32_t o = 0; o < plan.n_out(); ++o) {
-    std::vector<int32_t> sources;
+    TileOutput& output = outputs.emplace_back();
     for (const int32_t source : plan.sources(o)) {
-      const bool is_cls = source == static_cast<int32_t>(tokens.size());
-      sources.push_back(is_cls ? cls : tokens[static_cast<std::size_t>(source)]);
+      const bool is_cls = source == tile.n();
+      output.sources.push_back(is_cls ? n_token + index : tile.tokens[static_cast<std::size_t>(source)]);
     }
-    out.add_merged(sources, plan.weights(o),
-                   tokens[static_cast<std::size_t>(plan.position_of[static_cast<std::size_t>(o)])]);
+    output.weights.assign(plan.weights(o).begin(), plan.weights(o).end());
+    output.position = tile.tokens[static_cast<std::size_t>(plan.position_of[static_cast<std::size_t>(o)])];
+    if (method.info().raster_order) {
+      output.key = {0, output.position};
+    } else if (const auto group = method.tile_group(plan, o, step.use.params); group) {
+      const bool kept_as_it_is = *group == 0 || plan.n_out() == tile.n();
+      if (index > 0) output.key = kept_as_it_is ? std::pair(0, output.position) : std::pair(*group, 0);
+      if (index == 0) output.key = {-1, 0};
+    }
   }
-  return out;
 }
 
-/// The outputs of all plans, in their order or by position.
-prune::Plan joined(const std::vector<prune::Plan>& plans, bool by_position) {
-  std::vector<std::pair<const prune::Plan*, int32_t>> outputs;
-  for (const prune::Plan& plan : plans) {
-    for (int32_t o = 0; o < plan.n_out(); ++o) outputs.emplace_back(&plan, o);
+/// The first `count` newlines, which nothing was asked of.
+void add_newlines(std::vector<TileOutput>& outputs, const prune::Step& step, const TileRun& newlines,
+                  int32_t count) {
+  for (int32_t i = 0; i < count; ++i) {
+    const int32_t token = newlines.tokens[static_cast<std::size_t>(i)];
+    const bool raster = step.use.method->info().raster_order;
+    outputs.push_back({{token}, {1.0F}, token, {raster ? 0 : std::numeric_limits<int32_t>::max(), token}});
   }
-  const auto position = [](const auto& output) {
-    return output.first->position_of[static_cast<std::size_t>(output.second)];
-  };
-  if (by_position) {
-    std::stable_sort(outputs.begin(), outputs.end(),
-                     [&](const auto& a, const auto& b) { return position(a) < position(b); });
-  }
-  prune::Plan out;
-  for (const auto& output : outputs) {
-    const auto& [plan, o] = output;
-    out.add_merged(plan->sources(o), plan->weights(o), position(output));
-  }
-  return out;
+}
+
+prune::Plan joined(std::vector<TileOutput> outputs) {
+  std::stable_sort(outputs.begin(), outputs.end(),
+                   [](const auto& a, const auto& b) { return a.key < b.key; });
+  prune::Plan plan;
+  for (const TileOutput& output : outputs) plan.add_merged(output.sources, output.weights, output.position);
+  return plan;
 }
 
 /// Every tile asked of a method that fixes the count, of all images together.
@@ -218,7 +232,7 @@ prune::Plan plan_by_tile(const prune::Step& step, const ImageRun& run, const pru
   const std::vector<int32_t> quotas =
       quotas_of(step, run.image->layout.arrangement, tiles, whole, std::min(n_keep, n_patch));
   const std::vector<prune::Need> needs = step.use.method->needs(step.use.params);
-  std::vector<prune::Plan> plans;
+  std::vector<TileOutput> outputs;
   std::vector<float> scores(static_cast<std::size_t>(run.count), 0.0F);
   bool scored = true;
   for (std::size_t t = 0; t < tiles.size(); ++t) {
@@ -229,15 +243,14 @@ prune::Plan plan_by_tile(const prune::Step& step, const ImageRun& run, const pru
     Rng rng(seed, prune::random_stream(image, index));
     const prune::Plan plan = prune::run_method(step.use, cut.signals(), quotas[t], rng);
     observer(index, quotas[t], tile.tokens, cut.signals(), plan);
-    plans.push_back(of_picture(plan, tile.tokens, run.count + index));
+    add_outputs(outputs, step, plan, tile, index, run.count);
     scored = scored && !plan.scores.empty();
     for (std::size_t i = 0; i < plan.scores.size(); ++i) {
       scores[static_cast<std::size_t>(tile.tokens[i])] = plan.scores[i];
     }
   }
-  prune::Plan& rest = plans.emplace_back();
-  for (int32_t i = 0; i < n_keep - n_patch; ++i) rest.add_kept(newlines.tokens[static_cast<std::size_t>(i)]);
-  prune::Plan plan = joined(plans, step.use.method->info().raster_order);
+  add_newlines(outputs, step, newlines, n_keep - n_patch);
+  prune::Plan plan = joined(std::move(outputs));
   if (scored) plan.scores = std::move(scores);
   return plan;
 }

@@ -26,8 +26,8 @@ using TileObserver = std::function<void(int32_t tile, int32_t n_keep, const std:
                                         const prune::Signals& signals, const prune::Plan& plan)>;
 
 /// The plan of a picture's tokens that are left. whole: their signals, the picture's [CLS] tokens among them;
-/// input run.count + t of the plan is the [CLS] token of tile t. Outputs ascend, or stand tile after tile in
-/// the method's own order. image: its number in the prompt, for random methods, which have a stream for each
+/// input run.count + t of the plan is the [CLS] token of tile t. Outputs ascend, or stand in the
+/// method's own order, tile after tile or by its groups (Method::tile_group). image: its number in the prompt, for random methods, which have a stream for each
 /// tile. Throws as run_method().
 prune::Plan plan_by_tile(const prune::Step& step, const ImageRun& run, const prune::Signals& whole,
                          int32_t n_keep, uint64_t seed, int32_t image, const TileObserver& observer);

@@ -125,6 +125,12 @@ class Method {
   /// Tokens that each tile of a picture keeps at most, the whole picture first; empty: tiles share in
   /// proportion to their tokens.
   virtual std::vector<int32_t> tile_quotas(const TileRequest&, const Params&) const { return {}; }
+  /// Place of an output of a tile's plan in the plan of the picture, for methods with an order of their own:
+  /// 0, among the outputs of all tiles by position; above, behind them in groups that ascend, tile after
+  /// tile. The whole picture's outputs stand in front of all. Nothing: outputs stand tile after tile.
+  virtual std::optional<int32_t> tile_group(const Plan&, int32_t /*output*/, const Params&) const {
+    return std::nullopt;
+  }
   /// True when select() keeps the n_keep best of Plan::scores and the scores are the same for every n_keep,
   /// so that window() may share them out.
   virtual bool ranks(const Params&) const { return false; }

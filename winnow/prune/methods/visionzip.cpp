@@ -11,8 +11,9 @@
 // Paper and code disagree: the paper averages a target with its tokens, the code adds their mean to it.
 // Default: the code (merge=add); merge=average: the paper. [CLS] takes the position of the first token at
 // which no other output stands. For towers without [CLS]: metric=column (mean attention over all query rows,
-// as ports do) with cls_token=off. AnyRes images, whose kept tokens the reference puts back into the grid of
-// crops, are several images to this method.
+// as ports do) with cls_token=off. Pictures in tiles (the reference's restore_image_features_sorted): first
+// the whole picture's outputs as they are, then the dominant tokens of all tiles in raster order of the
+// canvas, then the tiles' [CLS] tokens, then their contextual ones.
 
 #include <algorithm>
 #include <cmath>
@@ -104,6 +105,12 @@ class VisionZip final : public Method {
     }
     plan.scores = std::move(scores);
     return plan;
+  }
+
+  std::optional<int32_t> tile_group(const Plan& plan, int32_t output, const Params& params) const override {
+    constexpr int32_t kDominant = 0, kCls = 1, kContextual = 2;
+    if (with_cls(params) && output == 0) return kCls;
+    return output < plan.n_out() - contextual_count(params, plan.n_out()) ? kDominant : kContextual;
   }
 
  private:
