@@ -89,7 +89,8 @@ std::vector<Configuration> configurations(const BenchArguments& args, const engi
     out.back().prune.question = args.prompt;
   }
   if (args.peer) {
-    WINNOW_CHECK(model.mlp().merge.side == 1, Unsupported, "cli.bench",
+    const engine::PatchMerge& merge = model.mlp().merge;
+    WINNOW_CHECK(merge.side == 1 || merge.by_group, Unsupported, "cli.bench",
                  "{}: its projector merges patches, llama.cpp's 'mlp' does not: --peer cannot run it",
                  model.options().mmproj_path);
     WINNOW_CHECK(
@@ -147,6 +148,7 @@ class Bench {
   std::unique_ptr<Peer> peer_;
   PeerTimes peer_last_;
   int64_t own_peak_bytes_ = 0;
+  int32_t n_prompt_ = 0;  ///< tokens of the prompt, known after a run of our own
 };
 
 Times Bench::run_own(Configuration& c) {
@@ -158,6 +160,7 @@ Times Bench::run_own(Configuration& c) {
   c.last = std::move(answer.prefill);
   c.kv_allocated = answer.kv_bytes_allocated;
   c.n_tokens = c.last.n_text + c.last.n_visual_before;
+  n_prompt_ = std::max(n_prompt_, c.n_tokens);
   c.prefill_flops = answer.prefill_flops;
   c.encode_flops = answer.encode_flops;
   own_peak_bytes_ = peak_rss_bytes();
@@ -174,15 +177,20 @@ Times Bench::run_peer(Configuration& c) {
     request.text_path = model_->options().text_path;
     request.mmproj_path = model_->options().mmproj_path;
     request.image_path = image_path_;
-    request.prompt = engine::written_turn(form_, args_.prompt, 1, true, model_->tokenizer());
+    engine::PromptTemplate bare = form_;  // libmtmd puts the marks around a picture itself
+    bare.image_begin = bare.image_end = "";
+    request.prompt = engine::written_turn(bare, args_.prompt, 1, true, model_->tokenizer());
     request.n_threads = session_.n_threads();
     request.n_decode = args_.n_decode;
-    request.n_ctx = model_->grid().size() + args_.n_decode + 64;
-    for (const engine::PromptPiece& piece : prompt_) request.n_ctx += static_cast<int32_t>(piece.ids.size());
+    request.n_ctx = n_prompt_ + args_.n_decode + 64;
     peer_ = std::make_unique<Peer>(request);
   }
   peer_last_ = peer_->run();
   c.n_tokens = peer_last_.n_tokens;
+  WINNOW_CHECK(
+      c.n_tokens == n_prompt_, Unsupported, "cli.bench",
+      "llama.cpp makes {} tokens of this prompt and picture, Winnow {}: --peer would compare two prompts",
+      c.n_tokens, n_prompt_);
   Times t;
   t.image = peer_last_.image_ms;
   t.tower = peer_last_.tower_ms;
