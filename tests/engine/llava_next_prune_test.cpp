@@ -13,6 +13,7 @@
 #include "tests/support/engine_models.h"
 #include "tests/support/expect_error.h"
 #include "tests/support/ready_picture.h"
+#include "winnow/engine/kept_patches.h"
 #include "winnow/engine/step_signals.h"
 #include "winnow/prune/hired_budgets.h"
 
@@ -351,6 +352,32 @@ TEST(Tilewise, MergedRowsAreProjectedAnew) {
       EXPECT_TRUE(std::equal(from, from + 96, row)) << "newlines do not go through the projector";
     }
   }
+}
+
+/// Where kept tokens are drawn: in the tile that showed them.
+TEST(Tilewise, KeptPatchesOfEachTile) {
+  const Turn turn = run("fastervlm", "24");
+  const auto inputs = kept_patches(ready().image, 0, turn.prefill);
+  ASSERT_EQ(inputs->size(), 5U);
+  Ints again;
+  const TokenLayout& layout = ready().image.layout;
+  for (std::size_t t = 0; t < 5; ++t) {
+    const KeptPatches& input = inputs->at(t);
+    EXPECT_EQ(std::ssize(input.kept), kTileTokens[t] / 2);
+    EXPECT_EQ(input.rows, 4);
+    EXPECT_EQ(input.cols, 4);
+    for (int32_t token = 0; token < kVisual; ++token) {
+      const int32_t cell = layout.cells[static_cast<std::size_t>(token)];
+      if (layout.tile_of(cell) != static_cast<int32_t>(t)) continue;
+      const int32_t patch = layout.patch_of(cell);
+      if (std::find(input.kept.begin(), input.kept.end(), patch) != input.kept.end()) again.push_back(token);
+    }
+  }
+  std::sort(again.begin(), again.end());
+  EXPECT_EQ(again, turn.prefill.steps[0].kept);
+  EXPECT_FALSE(kept_patches(ready().image, 0, run("visionzip", "24").prefill)) << "merges";
+  EXPECT_EQ(kept_patches(ready().image, 0, run({}).prefill)->at(1).kept.size(), 8U)
+      << "newlines have no place";
 }
 
 TEST(Tilewise, RandomHasAStreamForEachTile) {

@@ -39,6 +39,7 @@ TEST(ResultRow, RoundTrip) {
   row.kv_bytes_unpruned = int64_t{1} << 41;
   row.stage_ms = {1, 2, 3, 4, 5, 6, 7.125};
   row.kept = {{0, 5, 575}, {}};
+  row.kept_maps = {{{2, 3, {0.0, -0.25, 1.0, 1.25}, {0, 5}}, {1, 1, {0.5, 0.0, 1.0, 1.0}, {}}}, {}};
   const ResultRow back = parse(to_line(row));
   EXPECT_EQ(to_line(back), to_line(row));
   EXPECT_EQ(back.score, row.score);
@@ -46,6 +47,8 @@ TEST(ResultRow, RoundTrip) {
   EXPECT_EQ(back.prediction, row.prediction);
   EXPECT_EQ(back.detail, row.detail);
   EXPECT_EQ(back.kept, row.kept);
+  ASSERT_EQ(back.kept_maps->size(), 2U);
+  EXPECT_EQ(back.kept_maps->at(0).at(0).box, row.kept_maps->at(0).at(0).box);
   EXPECT_EQ(back.kv_bytes_unpruned, row.kv_bytes_unpruned);
   EXPECT_EQ(back.stage_ms.decode, 7.125);
   EXPECT_EQ(back.stage_ms.first_token(), 21.0);
@@ -101,6 +104,13 @@ TEST(ResultRow, BadFieldsAreNamed) {
   expect_bad("/kept", Json::parse("[[-1]]"), "kept, got [[-1]]");
   expect_bad("/kept", Json::parse("[3]"), "kept, got [3]");
   expect_bad("/kept", 3, "kept, got 3");
+  expect_bad("/kept_maps", 3, "kept_maps, got 3, expected a list of lists of maps");
+  const auto map = [](const char* box, const char* kept) {
+    return Json::parse(fmt::format(R"([[{{"rows":2,"cols":3,"box":{},"kept":{}}}]])", box, kept));
+  };
+  expect_bad("/kept_maps", map("[0,0,1]", "[0]"), "kept_maps, got {\"box\":[0,0,1],");
+  expect_bad("/kept_maps", map("[0,0,1,1]", "[6]"), "kept_maps, got {\"box\":[0,0,1,1],");
+  expect_bad("/kept_maps", map("[0,0,1,1]", "[-1]"), "kept_maps, got {\"box\":[0,0,1,1],");
   expect_bad("/detail", Json::parse(R"({"iou":"x"})"), "detail: field 'iou'");
   for (const auto& entry : good.items()) {
     Json bad = good;

@@ -13,7 +13,10 @@ using Kept = std::vector<std::vector<int32_t>>;
 
 record::Run kept_run(const test::Answers& answers, const std::vector<Kept>& kept) {
   record::Run run = test::answered_run("pope", answers);
-  for (std::size_t i = 0; i < run.rows.size(); ++i) run.rows[i].kept = kept[i];
+  for (std::size_t i = 0; i < run.rows.size(); ++i) {
+    run.rows[i].kept = kept[i];
+    run.rows[i].kept_maps = {{{4, 4, {0.0, 0.0, 1.0, 1.0}, kept[i].front()}}};
+  }
   return run;
 }
 
@@ -93,17 +96,17 @@ TEST(Examples, MostDisputedFirstAndBenchmarksInTurn) {
   EXPECT_EQ(list[0].question_id, "pope-1");
   EXPECT_EQ(list[1].benchmark, "gqa");
   EXPECT_EQ(list[2].question_id, "pope-2");
-  EXPECT_EQ(list[0].side, 4);
   ASSERT_EQ(list[0].answers.size(), 3U);
   EXPECT_TRUE(list[0].answers[0].is_right);
   EXPECT_FALSE(list[0].answers[1].is_right);
-  EXPECT_EQ(*list[0].answers[1].kept, (std::vector<int32_t>{0, 1, 2, 3}));
+  ASSERT_EQ(list[0].answers[1].maps->size(), 1U);
+  EXPECT_EQ(list[0].answers[1].maps->front().kept, (std::vector<int32_t>{0, 1, 2, 3}));
   EXPECT_EQ(choose_examples(runs, 100).size(), 4U);
 }
 
-TEST(Examples, NoGridNoExample) {
+TEST(Examples, NoMapNoExample) {
   record::Run run = two_questions();
-  for (record::ResultRow& row : run.rows) row.n_visual_before = 15;
+  for (record::ResultRow& row : run.rows) row.kept_maps.reset();
   const std::vector<record::Run> runs = {run};
   EXPECT_TRUE(choose_examples(runs, 5).empty());
 }

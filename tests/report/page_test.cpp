@@ -78,7 +78,7 @@ TEST(Report, TextOfRunsNeverBecomesMarkup) {
   run.header.parameters["template"] = evil;
   for (record::ResultRow& row : run.rows) {
     row.prediction = row.answer = row.prompt = evil;
-    row.kept = std::vector<std::vector<int32_t>>{{0, 1}};
+    row.kept_maps = {{{4, 4, {0.0, 0.0, 1.0, 1.0}, {0, 1}}}};
   }
   ReportRequest request;
   request.run_folders = {test::write_run(run, folder.at("run"))};

@@ -61,6 +61,9 @@ def row(benchmark, index, method, rng):
     }
     if method != "pooling":
         out["kept"] = [kept(method, rng)]
+        out["kept_maps"] = [[{"rows": SIDE, "cols": SIDE, "box": [0.0, 0.0, 1.0, 1.0], "kept": out["kept"][0]}]]
+        if benchmark == "gqa":  # a tile beside the whole picture
+            out["kept_maps"][0].append({"rows": 2, "cols": SIDE, "box": [0.5, -0.1, 1.0, 1.1], "kept": [0, 5]})
     if benchmark == "pope" and index == 3 and method == "fastv":
         out.update(prediction="", extracted="", score=0.0, valid=False, error="[engine.image] a picture is broken " + EVIL)
     return out

@@ -98,6 +98,16 @@ TEST(Sweep, RowsComeByQuestionThenConfiguration) {
   EXPECT_EQ(rows[1].kept->at(0).size(), 4U);
   EXPECT_FALSE(rows[3].kept);  // tome merges
   EXPECT_FALSE(rows[4].kept);  // a smaller picture's tokens are none of the whole one's
+  EXPECT_EQ(rows[1].kept_maps->at(0).at(0).kept, rows[1].kept->at(0));
+  EXPECT_FALSE(rows[3].kept_maps);
+  const record::KeptMap& smaller = rows[4].kept_maps->at(0).at(0);
+  EXPECT_EQ(smaller.rows, 2);
+  EXPECT_EQ(smaller.kept.size(), 4U);
+  constexpr double kBox[] = {0.0, -1.0 / 6.0, 1.0, 7.0 / 6.0};  // 4 : 3, padded to a square
+  for (const std::size_t row : {1U, 4U}) {
+    const auto& box = rows[row].kept_maps->at(0).at(0).box;
+    for (std::size_t i = 0; i < 4; ++i) EXPECT_NEAR(box[i], kBox[i], 1e-9);
+  }
 }
 
 // With one encoding for all, and alone: the same answer, the same kept tokens.

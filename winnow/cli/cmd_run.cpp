@@ -4,7 +4,6 @@
 
 #include <cstdio>
 #include <nlohmann/json.hpp>
-#include <numeric>
 
 #include "winnow/base/error.h"
 #include "winnow/base/process.h"
@@ -12,6 +11,7 @@
 #include "winnow/cli/command.h"
 #include "winnow/cli/schedule.h"
 #include "winnow/engine/generate.h"
+#include "winnow/engine/kept_patches.h"
 
 namespace winnow::cli {
 namespace {
@@ -169,26 +169,10 @@ void print_summary(const ordered_json& j) {
 }
 
 void Conversation::write_kept() const {
-  const engine::EncodedImage& image = images_.front();
-  const engine::TokenLayout& layout = image.layout;
-  std::vector<int32_t> kept(static_cast<std::size_t>(layout.n()));
-  std::iota(kept.begin(), kept.end(), 0);
-  for (const engine::StepResult& step : prefill_.steps) {
-    if (step.image != 0) continue;
-    WINNOW_CHECK(step.plan.is_selection(), InvalidArgument, "cli.run",
-                 "--show-kept: {} merges tokens, there are no kept patches to draw", step.method);
-    kept = step.kept;
-  }
-  std::vector<engine::KeptPatches> inputs;
-  for (const engine::ImageMap& map : image.maps) {
-    inputs.push_back({map, image.tile_px, layout.tile.rows, layout.tile.cols, {}});
-  }
-  for (const int32_t token : kept) {
-    const int32_t cell = layout.cells.empty() ? token : layout.cells[static_cast<std::size_t>(token)];
-    const int32_t tile = layout.tile_of(cell);
-    if (tile >= 0) inputs[static_cast<std::size_t>(tile)].kept.push_back(layout.patch_of(cell));
-  }
-  engine::save_png(engine::draw_kept(pictures_.front(), inputs), args_.show_kept);
+  const auto kept = engine::kept_patches(images_.front(), 0, prefill_);
+  WINNOW_CHECK(kept.has_value(), InvalidArgument, "cli.run",
+               "--show-kept: {} merges tokens, there are no kept patches to draw", args_.prune.method);
+  engine::save_png(engine::draw_kept(pictures_.front(), *kept), args_.show_kept);
 }
 
 int run(const RunArguments& args) {

@@ -38,24 +38,65 @@ int64_t byte_count(const JsonRow& json, std::string_view key) {
   return value;
 }
 
-/// By hand: nlohmann would cut fractions off and wrap large numbers.
+/// By hand: nlohmann would cut fractions off and wrap large numbers. False when it is no list of indices.
+bool read_indices(const Json& json, std::vector<int32_t>& indices) {
+  if (!json.is_array()) return false;
+  for (const Json& index : json) {
+    if (!index.is_number_unsigned() || index.get<uint64_t>() > uint64_t{std::numeric_limits<int32_t>::max()})
+      return false;
+    indices.push_back(index.get<int32_t>());
+  }
+  return true;
+}
+
 std::vector<std::vector<int32_t>> kept_of(const JsonRow& json) {
   std::vector<std::vector<int32_t>> kept;
   const Json& images = json.at("kept");
   bool good = images.is_array();
   for (const Json& image : good ? images : Json::array()) {
-    good = good && image.is_array();
-    if (!good) break;
-    std::vector<int32_t>& indices = kept.emplace_back();
-    for (const Json& index : image) {
-      good = good && index.is_number_unsigned() &&
-             index.get<uint64_t>() <= uint64_t{std::numeric_limits<int32_t>::max()};
-      if (good) indices.push_back(index.get<int32_t>());
-    }
+    good = good && read_indices(image, kept.emplace_back());
   }
   WINNOW_CHECK(good, Corrupt, "record.row", "{}: kept, got {}, expected a list of lists of indices",
                json.place(), images.dump());
   return kept;
+}
+
+std::vector<std::vector<KeptMap>> maps_of(const JsonRow& json) {
+  const auto read_map = [&](const JsonRow& map) {
+    KeptMap out{small_integer(map, "rows"), small_integer(map, "cols"), {}, {}};
+    const std::vector<double> box = map.numbers("box");
+    const int64_t n_cell = int64_t{out.rows} * out.cols;
+    bool good = box.size() == 4 && read_indices(map.at("kept"), out.kept);
+    for (const int32_t cell : out.kept) good = good && cell < n_cell;
+    WINNOW_CHECK(
+        good, Corrupt, "record.row",
+        "{}: kept_maps, got {}, expected rows, cols, a box of four numbers and kept cells of the grid",
+        json.place(), map.value().dump());
+    std::copy(box.begin(), box.end(), out.box.begin());
+    return out;
+  };
+  std::vector<std::vector<KeptMap>> images;
+  const Json& list = json.at("kept_maps");
+  WINNOW_CHECK(
+      list.is_array() && std::all_of(list.begin(), list.end(), [](const Json& i) { return i.is_array(); }),
+      Corrupt, "record.row", "{}: kept_maps, got {}, expected a list of lists of maps", json.place(),
+      list.dump());
+  for (const Json& image : list) {
+    std::vector<KeptMap>& maps = images.emplace_back();
+    for (const Json& map : image) maps.push_back(read_map(JsonRow(map, json.place())));
+  }
+  return images;
+}
+
+Json json_of(const std::vector<std::vector<KeptMap>>& images) {
+  Json out = Json::array();
+  for (const auto& maps : images) {
+    Json& list = out.emplace_back(Json::array());
+    for (const KeptMap& m : maps) {
+      list.push_back({{"rows", m.rows}, {"cols", m.cols}, {"box", m.box}, {"kept", m.kept}});
+    }
+  }
+  return out;
 }
 
 void check_finite(double value, std::string_view name) {
@@ -100,6 +141,7 @@ std::string to_line(const ResultRow& row) {
   json["kv_bytes_unpruned"] = row.kv_bytes_unpruned;
   for (const Stage& stage : kStages) json["stage_ms"][stage.name] = rounded(row.stage_ms.*stage.part);
   if (row.kept) json["kept"] = *row.kept;
+  if (row.kept_maps) json["kept_maps"] = json_of(*row.kept_maps);
   if (row.failed()) json["error"] = row.error;
   return json.dump(-1, ' ', false, ordered_json::error_handler_t::replace);
 }
@@ -138,6 +180,7 @@ ResultRow result_row(const JsonRow& json) {
   const JsonRow stages = json.row("stage_ms");
   for (const Stage& stage : kStages) row.stage_ms.*stage.part = stages.number(stage.name);
   if (json.has("kept")) row.kept = kept_of(json);
+  if (json.has("kept_maps")) row.kept_maps = maps_of(json);
   if (json.has("error")) row.error = json.text("error");
   return row;
 }

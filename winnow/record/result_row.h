@@ -2,6 +2,7 @@
 
 // One question answered under one configuration: a line of RUN/rows.jsonl. docs/runs.md is the schema.
 
+#include <array>
 #include <cstdint>
 #include <map>
 #include <optional>
@@ -20,6 +21,14 @@ struct StageTimes {
 
   /// To the first token.
   double first_token() const { return image + tower + projector + select + gather + prefill; }
+};
+
+/// What is left of a picture as one input of the tower showed it.
+struct KeptMap {
+  int32_t rows = 0, cols = 0;  ///< grid over the box
+  std::array<double, 4>
+      box{};  ///< left, top, right, bottom in widths and heights of the picture; padding: outside
+  std::vector<int32_t> kept;  ///< cells, row-major
 };
 
 struct ResultRow {
@@ -51,6 +60,8 @@ struct ResultRow {
   StageTimes stage_ms;
   /// [image] indices of the tokens that are left, if they were asked for and nothing was merged.
   std::optional<std::vector<std::vector<int32_t>>> kept;
+  /// [image][input of the tower] the same on the pictures, of tiles and smaller pictures too.
+  std::optional<std::vector<std::vector<KeptMap>>> kept_maps;
 
   std::string error;  ///< not empty: the question failed; no prediction, score 0
   bool failed() const { return !error.empty(); }

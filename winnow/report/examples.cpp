@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cmath>
 #include <map>
 #include <utility>
 
@@ -17,19 +16,10 @@ using Rows = std::vector<const ResultRow*>;  // of one question
 
 constexpr double kRight = 0.5;
 
-/// 0 where the tokens are no square.
-int32_t side_of(int32_t n_tokens) {
-  const auto side = static_cast<int32_t>(std::lround(std::sqrt(static_cast<double>(n_tokens))));
-  return side * side == n_tokens ? side : 0;
-}
-
-/// Something was dropped, of one picture with a square grid.
+/// Something was dropped, of one picture.
 bool shows_kept(const ResultRow& row) {
-  if (row.failed() || !row.kept || row.kept->size() != 1 || side_of(row.n_visual_before) == 0) return false;
-  const auto& kept = row.kept->front();
-  const bool inside = std::all_of(kept.begin(), kept.end(),
-                                  [&](int32_t idx) { return idx >= 0 && idx < row.n_visual_before; });
-  return inside && std::ssize(kept) < row.n_visual_before;
+  return !row.failed() && row.kept_maps && row.kept_maps->size() == 1 &&
+         row.n_visual_after < row.n_visual_before;
 }
 
 int64_t disagreement(const Rows& rows) {
@@ -60,7 +50,8 @@ ExampleAnswer answer_of(const ResultRow& row) {
   out.prediction = row.failed() ? row.error : row.prediction;
   out.score = row.score;
   out.is_right = !row.failed() && row.score >= kRight;
-  if (row.kept && row.kept->size() == 1) out.kept = row.kept->front();
+  out.n_kept = row.n_visual_after;
+  if (row.kept_maps && row.kept_maps->size() == 1) out.maps = row.kept_maps->front();
   return out;
 }
 
@@ -71,13 +62,9 @@ Example example_of(const record::RunHeader& header, const Rows& rows) {
   out.question_id = first.question_id;
   out.prompt = first.prompt;
   out.answer = first.answer;
-  const auto fit = header.parameters.find("image_fit");
-  out.image_fit = fit == header.parameters.end() ? "pad" : fit->second;
   for (const auto& c : header.configurations) {
     for (const ResultRow* row : rows) {
-      if (row->config != c.name) continue;
-      if (shows_kept(*row)) out.side = side_of(row->n_visual_before);
-      out.answers.push_back(answer_of(*row));
+      if (row->config == c.name) out.answers.push_back(answer_of(*row));
     }
   }
   return out;

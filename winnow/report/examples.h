@@ -18,20 +18,20 @@ struct ExampleAnswer {
   std::string prediction;  ///< the error for a failed question
   bool is_right = false;   ///< score of at least 0.5
   double score = 0.0;
-  std::optional<std::vector<int32_t>> kept;  ///< nothing when tokens were merged
+  int32_t n_kept = 0;
+  /// [input of the tower] what is left; nothing when tokens were merged
+  std::optional<std::vector<record::KeptMap>> maps;
 };
 
 struct Example {
   std::string benchmark, question_id, prompt, answer;
-  std::string image_fit;  ///< "pad" or "crop": how the tower saw the picture
-  int32_t side = 0;       ///< the grid of tokens is side x side
   std::optional<Thumbnail> picture;
   std::vector<ExampleAnswer> answers;  ///< in the order of the header
 };
 
 /// Benchmarks in turn; inside one the questions on which configurations disagree most (the smaller one of the
-/// numbers of right and wrong answers), the earlier first. Only questions about one picture with a square
-/// grid whose kept tokens were recorded. Without pictures.
+/// numbers of right and wrong answers), the earlier first. Only questions about one picture
+/// whose kept tokens were recorded. Without pictures.
 std::vector<Example> choose_examples(std::span<const record::Run> runs, int32_t n);
 
 /// Where a run came from, for its pictures.

@@ -216,6 +216,15 @@ Json overlaps_json(const std::vector<Overlap>& overlaps) {
   return out;
 }
 
+Json maps_json(const std::optional<std::vector<record::KeptMap>>& maps) {
+  if (!maps) return nullptr;
+  Json out = Json::array();
+  for (const record::KeptMap& m : *maps) {
+    out.push_back({{"rows", m.rows}, {"cols", m.cols}, {"box", m.box}, {"kept", m.kept}});
+  }
+  return out;
+}
+
 Json examples_json(const Report& report) {
   Json list = Json::array();
   for (const Example& e : report.examples) {
@@ -226,7 +235,8 @@ Json examples_json(const Report& report) {
                          {"prediction", a.prediction},
                          {"right", a.is_right},
                          {"score", a.score},
-                         {"kept", optional_json(a.kept)}});
+                         {"n_kept", a.n_kept},
+                         {"maps", maps_json(a.maps)}});
     }
     Json picture = nullptr;
     if (e.picture)
@@ -236,8 +246,6 @@ Json examples_json(const Report& report) {
                     {"id", e.question_id},
                     {"prompt", e.prompt},
                     {"answer", e.answer},
-                    {"fit", e.image_fit},
-                    {"side", e.side},
                     {"picture", picture},
                     {"answers", answers}});
   }

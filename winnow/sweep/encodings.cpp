@@ -63,6 +63,7 @@ EncodingPtr Encodings::encoded(const eval::ItemImage& image, const Key& key) {
   const engine::Stopwatch watch;
   const engine::Image picture = read(image);
   encoding->read_ms = watch.ms();
+  encoding->picture = {picture.width, picture.height};
   const engine::TowerRequest request =
       own == kShared ? common_
                      : session_.tower_request(configurations_[own].prune, static_cast<int32_t>(n_images),

@@ -20,6 +20,7 @@ namespace winnow::sweep {
 /// An encoded picture and what reading its file took.
 struct Encoding {
   engine::EncodedImage image;
+  engine::PixelSize picture;
   double read_ms = 0.0;
 };
 using EncodingPtr = std::shared_ptr<const Encoding>;

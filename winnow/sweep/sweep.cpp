@@ -1,6 +1,7 @@
 #include "winnow/sweep/sweep.h"
 
 #include <algorithm>
+#include <array>
 #include <exception>
 #include <map>
 #include <mutex>
@@ -12,6 +13,7 @@
 #include "winnow/base/progress.h"
 #include "winnow/base/rng.h"
 #include "winnow/engine/generate.h"
+#include "winnow/engine/kept_patches.h"
 #include "winnow/record/sha256.h"
 #include "winnow/sweep/encodings.h"
 
@@ -175,7 +177,10 @@ class Answerer {
     row.stage_ms.gather = prefill.gather_ms;
     row.stage_ms.decode = answer.decode_ms;
     take_counts(prefill, row);
-    if (options_.keep_indices) row.kept = kept_indices(prefill, images);
+    if (options_.keep_indices) {
+      row.kept = kept_indices(prefill, images);
+      row.kept_maps = kept_maps(prefill, pictures);
+    }
   }
 
   static void take_counts(const engine::PrefillResult& prefill, record::ResultRow& row) {
@@ -202,6 +207,28 @@ class Answerer {
       kept[static_cast<std::size_t>(step.image)] = step.kept;
     }
     return kept;
+  }
+
+  static std::optional<std::vector<std::vector<record::KeptMap>>> kept_maps(
+      const engine::PrefillResult& prefill, const std::vector<EncodingPtr>& pictures) {
+    std::vector<std::vector<record::KeptMap>> out;
+    for (std::size_t i = 0; i < pictures.size(); ++i) {
+      const auto inputs = engine::kept_patches(pictures[i]->image, static_cast<int32_t>(i), prefill);
+      if (!inputs) return std::nullopt;
+      std::vector<record::KeptMap>& maps = out.emplace_back();
+      for (const engine::KeptPatches& input : *inputs) {
+        maps.push_back({input.rows, input.cols, box_of(input, pictures[i]->picture), input.kept});
+      }
+    }
+    return out;
+  }
+
+  /// Where an input of the tower lies on its picture, in widths and heights of the picture.
+  static std::array<double, 4> box_of(const engine::KeptPatches& input, const engine::PixelSize& picture) {
+    const engine::ImageMap& map = input.map;
+    return {map.left / picture.width, map.top / picture.height,
+            (map.left + input.size.width * map.scale_x) / picture.width,
+            (map.top + input.size.height * map.scale_y) / picture.height};
   }
 
   std::span<const Configuration> configurations_;

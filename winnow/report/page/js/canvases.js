@@ -2,9 +2,9 @@
 
 const painters = [];  // drawn anew when the theme changes
 
-function canvasOf(size, label, paint, style) {
-  const canvas = el("canvas", {width: size, height: size, role: "img", "aria-label": label, class: style});
-  painters.push(() => paint(canvas.getContext("2d"), size));
+function canvasOf(width, height, label, paint, style) {
+  const canvas = el("canvas", {width, height, role: "img", "aria-label": label, class: style});
+  painters.push(() => paint(canvas.getContext("2d"), width, height));
   return canvas;
 }
 
@@ -12,34 +12,44 @@ function drawCanvases() {
   for (const paint of painters) paint();
 }
 
-/** Where a picture lies on the square that the tower sees: padded to a square, or its middle. */
-function placed(picture, fit, size) {
-  const long = Math.max(picture.width, picture.height), short = Math.min(picture.width, picture.height);
-  const scale = size / (fit === "crop" ? short : long);
-  const width = picture.width * scale, height = picture.height * scale;
-  return [(size - width) / 2, (size - height) / 2, width, height];
+/** Rectangles of a map's cells on a canvas, in whole pixels: no seams. */
+function cellsOf(map, width, height) {
+  const [left, top, right, bottom] = map.box, w = (right - left) * width / map.cols, h = (bottom - top) * height / map.rows;
+  return (i) => {
+    const x = left * width + (i % map.cols) * w, y = top * height + Math.floor(i / map.cols) * h;
+    return [Math.round(x), Math.round(y), Math.round(x + w) - Math.round(x), Math.round(y + h) - Math.round(y)];
+  };
 }
 
-/** The picture with everything dimmed but the kept tokens; without a picture their places alone. */
-function keptMap(example, kept, image, label) {
-  return canvasOf(240, label, (ctx, size) => {
-    const side = example.side, cell = size / side, isKept = new Set(kept);
+/** The picture with everything dimmed but what is kept in one of the maps; without a picture the places alone. */
+function keptMap(example, maps, image, label) {
+  const {width, height} = example.picture || {width: 1, height: 1}, scale = 240 / Math.max(width, height);
+  return canvasOf(Math.max(1, Math.round(width * scale)), Math.max(1, Math.round(height * scale)), label, (ctx, w, h) => {
     ctx.fillStyle = themeColour("surface");
-    ctx.fillRect(0, 0, size, size);
-    if (image) ctx.drawImage(image, ...placed(example.picture, example.fit, size));
-    for (let i = 0; i < side * side; ++i) {
-      const x = (i % side) * cell, y = Math.floor(i / side) * cell;
-      if (!image && isKept.has(i)) {
-        ctx.fillStyle = themeColour("accent");
-        ctx.fillRect(x, y, cell, cell);
-      } else if (image && !isKept.has(i)) {
-        ctx.fillStyle = isDark() ? "rgba(20, 23, 26, 0.84)" : "rgba(255, 255, 255, 0.84)";
-        ctx.fillRect(x, y, cell, cell);
-      }
-      ctx.strokeStyle = isDark() ? "rgba(255, 255, 255, 0.14)" : "rgba(0, 0, 0, 0.12)";
-      ctx.lineWidth = 1;
-      ctx.strokeRect(x + 0.5, y + 0.5, cell, cell);
+    ctx.fillRect(0, 0, w, h);
+    if (image) {
+      ctx.drawImage(image, 0, 0, w, h);
+      ctx.fillStyle = isDark() ? "rgba(20, 23, 26, 0.84)" : "rgba(255, 255, 255, 0.84)";
+      ctx.fillRect(0, 0, w, h);
     }
+    const bright = new Path2D(), lines = new Path2D();
+    for (const map of maps) {
+      const cell = cellsOf(map, w, h);
+      for (const i of map.kept) bright.rect(...cell(i));
+      if (maps.length > 1 && map === maps[0]) continue;  // the whole picture below its tiles
+      for (let i = 0; i < map.rows * map.cols; ++i) lines.rect(...cell(i));
+    }
+    ctx.save();
+    if (image) {
+      ctx.clip(bright);
+      ctx.drawImage(image, 0, 0, w, h);
+    } else {
+      ctx.fillStyle = themeColour("accent");
+      ctx.fill(bright);
+    }
+    ctx.restore();
+    ctx.strokeStyle = isDark() ? "rgba(255, 255, 255, 0.14)" : "rgba(0, 0, 0, 0.12)";
+    ctx.stroke(lines);
   }, "picture");
 }
 
@@ -58,7 +68,7 @@ function textOn(colour) {
 
 /** A square grid of shares, darkest at `top`. */
 function shareMap(shares, side, top, label) {
-  return canvasOf(192, label, (ctx, size) => {
+  return canvasOf(192, 192, label, (ctx, size) => {
     const cell = size / side;
     shares.forEach((share, i) => {
       ctx.fillStyle = heat(share / top);

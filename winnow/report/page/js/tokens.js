@@ -81,7 +81,7 @@ function overlapSection() {
 function exampleCard(example, image, budget) {
   const whole = example.answers.filter((a) => a.config === data.baseline || a.budget === budget);
   const maps = whole.map((a) => el("div", {class: "map"},
-    a.kept ? keptMap(example, a.kept, image, a.config + " keeps " + a.kept.length + " tokens") : el("p", {class: "soft"}, "no map: merged tokens, or a smaller picture"),
+    a.maps ? keptMap(example, a.maps, image, a.config + " keeps " + a.n_kept + " tokens") : el("p", {class: "soft"}, "no map: merged tokens"),
     el("strong", {}, breakable(methodOf(a.config))), el("span", {class: "said " + (a.right ? "higher" : "lower")},
       (a.right ? "\u2713 " : "\u2717 ") + (a.prediction.trim() || "(nothing)") + (a.score > 0 && a.score < 1 ? " (" + number(a.score, 2) + ")" : ""))));
   return el("div", {class: "example"}, el("div", {class: "soft"}, example.benchmark + ", question " + example.id),

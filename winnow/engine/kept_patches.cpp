@@ -1,0 +1,31 @@
+#include "winnow/engine/kept_patches.h"
+
+#include <numeric>
+
+namespace winnow::engine {
+
+std::optional<std::vector<KeptPatches>> kept_patches(const EncodedImage& image, int32_t image_idx,
+                                                     const PrefillResult& prefill) {
+  if (image.merge) return std::nullopt;
+  const TokenLayout& layout = image.layout;
+  std::vector<int32_t> kept(static_cast<std::size_t>(layout.n()));
+  std::iota(kept.begin(), kept.end(), 0);
+  for (const StepResult& step : prefill.steps) {
+    // In front of the tower the picture became smaller, and its layout is already that of the smaller one.
+    if (step.image != image_idx || step.layer == prune::kBeforeTower) continue;
+    if (!step.plan.is_selection()) return std::nullopt;
+    kept = step.kept;
+  }
+  std::vector<KeptPatches> inputs;
+  for (const ImageMap& map : image.maps) {
+    inputs.push_back({map, image.tile_px, layout.tile.rows, layout.tile.cols, {}});
+  }
+  for (const int32_t token : kept) {
+    const int32_t cell = layout.cells.empty() ? token : layout.cells[static_cast<std::size_t>(token)];
+    const int32_t tile = layout.tile_of(cell);
+    if (tile >= 0) inputs[static_cast<std::size_t>(tile)].kept.push_back(layout.patch_of(cell));
+  }
+  return inputs;
+}
+
+}  // namespace winnow::engine
