@@ -185,8 +185,10 @@ void Conversation::write_kept() const {
   }
   for (const int32_t token : kept) {
     const int32_t cell = layout.cells.empty() ? token : layout.cells[static_cast<std::size_t>(token)];
-    const int32_t tile = layout.tile_of(cell);
-    if (tile >= 0) inputs[static_cast<std::size_t>(tile)].kept.push_back(layout.patch_of(cell));
+    if (layout.tile_of(cell) < 0) continue;
+    for (const engine::PatchShare& share : layout.shares_of(cell)) {
+      inputs[static_cast<std::size_t>(share.tile)].kept.push_back(share.patch);
+    }
   }
   engine::save_png(engine::draw_kept(pictures_.front(), inputs), args_.show_kept);
 }
