@@ -177,6 +177,15 @@ TEST(TokenLayout, FewTokensAreNotShrunk) {
   EXPECT_TRUE(tiled_layout({9, 9}, {{60, 60}, {60, 60}, {60, 60}, 0, 0, 15}, 13).shrunk) << "1.109";
 }
 
+/// 800 x 20 px on 1 x 8 tiles of 5 x 5: one row of 40 tokens, for 25 a ratio of 1.26, leaves none of it,
+/// where torch would refuse.
+TEST(TokenLayout, ARowMayShrinkAway) {
+  const TokenLayout layout = tiled_layout({5, 5}, {{800, 20}, {800, 100}, {800, 20}, 0, 40, 100}, 1);
+  EXPECT_EQ(layout.n(), 25);
+  EXPECT_TRUE(layout.shrunk);
+  for (const int32_t cell : layout.cells) EXPECT_EQ(layout.tile_of(cell), 0);
+}
+
 TEST(TokenLayout, WholePictureAndOneNewline) {
   const TokenLayout layout = whole_layout({3, 5});
   EXPECT_EQ(layout.n(), 16);

@@ -25,15 +25,18 @@ std::string merging(const engine::PatchMerge& merge) {
                      merge.side, merge.side);
 }
 
-/// ", for the whole picture and each tile of 672 x 336, 336 x 672 px", or nothing.
+/// ", for the whole picture and each tile of 672 x 336, 336 x 672 px", or of many the last; or nothing.
 std::string tiles(const engine::Tiling& tiling) {
+  if (!tiling.cuts()) return "";
+  constexpr std::size_t kListed = 8;
   std::vector<std::string> sizes;
   for (const auto& size : tiling.resolutions)
     sizes.push_back(fmt::format("{} x {}", size.width, size.height));
-  return sizes.empty()
-             ? ""
-             : fmt::format(", for the whole picture and each tile of {} px{}", fmt::join(sizes, ", "),
-                           tiling.max_tiles > 0 ? fmt::format(", shrunk to {} tiles", tiling.max_tiles) : "");
+  const std::string list = sizes.size() <= kListed
+                               ? fmt::format("{}", fmt::join(sizes, ", "))
+                               : fmt::format("{} sizes, the last {}", sizes.size(), sizes.back());
+  return fmt::format(", for the whole picture and each tile of {} px{}", list,
+                     tiling.max_tiles > 0 ? fmt::format(", shrunk to {} tiles", tiling.max_tiles) : "");
 }
 
 /// "392 px", or of a tower that reads pictures in their own size the range of it.

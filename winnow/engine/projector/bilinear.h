@@ -15,7 +15,7 @@ struct AxisTaps {
 
 /// n_from values at the centres of equal cells, read at the centres of n_to cells of the same length; nothing
 /// is averaged where there are fewer. Equal to torch.nn.functional.interpolate(mode="bilinear",
-/// align_corners=False) of that size, along one of its axes. n_from, n_to > 0, or both 0.  [n_to]
+/// align_corners=False) of that size, along one of its axes. n_from > 0 unless n_to is 0.  [n_to]
 std::vector<AxisTaps> bilinear_taps(int32_t n_from, int32_t n_to);
 
 }  // namespace winnow::engine
