@@ -95,10 +95,11 @@ std::vector<PixelSize> up_to_6_x_6() {
   return sizes;
 }
 
-/// By hand, for 1920 x 1080: 3 x 5 tiles keep all 1728 x 972 px of it, 81 x 135 tokens; 1080 * 135 / 1920 =
+/// By hand, for 1920 x 1080: 3 x 5 tiles keep all of its pixels, 81 x 135 tokens; 1080 * 135 / 1920 =
 /// 75.9, so 75 rows are picture and (81 - 75) // 2 = 3 go on each side. sqrt(75 * 135 / (9 * 27^2)) = 1.242:
-/// 75 // 1.242 = 60 rows, 135 // 1.242 = 108 columns, and 729 + 60 * 108 + 60 = 7269. The others from a
-/// transcription of transformers' LlavaOnevisionProcessor in Python.
+/// 75 // 1.242 = 60 rows, 135 // 1.242 = 108 columns, and 729 + 60 * 108 + 60 = 7269. 1024 x 899
+/// is transformers' own integration test: 10 inputs, and 6567 ids of which 16 are text. The others from a
+/// transcription of its LlavaOnevisionProcessor in Python.
 TEST(TokenLayout, CountsOfLlavaOneVision) {
   const Expected cases[] = {
       {{1920, 1080}, 60, 108, 7269}, {{28, 28}, 27, 27, 1485},     {{384, 384}, 27, 27, 1485},
