@@ -15,7 +15,7 @@ A case is a block of `word: value` lines, blocks are parted by empty lines, # be
   json    dotted fields that must be in the JSON object on stdout, or in a file: `@PATH field field`
   png, safetensors  a file that must have been written, with the right first bytes
 Variables: $tiny (a model pair made once per run, as arguments), $tiny_text, $tiny_mmproj, $merged and $pooled (the same
-with a projector that merges 2 x 2 patches or averages them), $next and $qwen (the LLaVA-NeXT and Qwen2-VL pairs of tests/data), $merged_mmproj, $pooled_mmproj, $wide_mmproj (of another
+with a projector that merges 2 x 2 patches or averages them), $next and $qwen (the LLaVA-NeXT and Qwen2-VL pairs of tests/data), $onevision ($onevision_text, $onevision_mmproj: synth's small LLaVA-OneVision), $merged_mmproj, $pooled_mmproj, $wide_mmproj (of another
 width), $signals (what trace --signals wrote for fastv on the tiny model), $data (tests/data), $here (this folder), $image,
 $dir (the folder of the case).
 Every failing command must print one line "winnow: error: ..." and nothing on stdout unless the case says otherwise.
@@ -32,7 +32,7 @@ import sys
 import tempfile
 
 TIMEOUT_S = 120
-MODELS = ("tiny", "merged", "pooled", "next", "qwen")  # variables that are several arguments
+MODELS = ("tiny", "merged", "pooled", "next", "onevision", "qwen")  # variables that are several arguments
 
 
 def read_cases(path):
@@ -176,8 +176,9 @@ def main():
     if not cases:
         sys.exit(f"{path}: no cases")
     with tempfile.TemporaryDirectory() as models:
-        subprocess.run([program, "-q", "synth", "--like", "tiny", "--type", "f32", "--out", models], check=True,
-                       stdout=subprocess.DEVNULL)
+        for shape in ("tiny", "tiny-onevision"):
+            subprocess.run([program, "-q", "synth", "--like", shape, "--type", "f32", "--out", models], check=True,
+                           stdout=subprocess.DEVNULL)
         for kind in ("merge", "pool"):
             subprocess.run([program, "-q", "synth", "--like", "tiny", "--type", "f32", f"--{kind}", "2", "--out", models],
                            check=True, stdout=subprocess.DEVNULL)
@@ -185,8 +186,12 @@ def main():
         merged, pooled = (os.path.join(models, f"tiny-{kind}2-mmproj-f32.gguf") for kind in ("merge", "pool"))
         next_text, next_mmproj = (os.path.join(data, "llava_next", f"{kind}.gguf") for kind in ("text", "mmproj"))
         qwen_text, qwen_mmproj = (os.path.join(data, "qwen2_vl", f"{kind}.gguf") for kind in ("text", "mmproj"))
+        onevision_text, onevision_mmproj = (os.path.join(models, f"tiny-onevision-{kind}-f32.gguf")
+                                            for kind in ("text", "mmproj"))
         variables = {"tiny": f"-m {text} --mmproj {mmproj} -t 1", "tiny_text": text, "tiny_mmproj": mmproj,
                      "next": f"-m {next_text} --mmproj {next_mmproj} -t 1",
+                     "onevision": f"-m {onevision_text} --mmproj {onevision_mmproj} -t 1",
+                     "onevision_text": onevision_text, "onevision_mmproj": onevision_mmproj,
                      "qwen": f"-m {qwen_text} --mmproj {qwen_mmproj} -t 1",
                      "merged": f"-m {text} --mmproj {merged} -t 1", "merged_mmproj": merged,
                      "pooled": f"-m {text} --mmproj {pooled} -t 1", "pooled_mmproj": pooled,

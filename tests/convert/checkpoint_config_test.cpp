@@ -131,8 +131,8 @@ TEST(CheckpointConfig, Refused) {
   const auto unsupported = [&](const std::string& text, const char* path, const json& value) {
     refused(ErrorCode::Unsupported, text, path, value);
   };
-  unsupported("got 'LlavaOnevisionForConditionalGeneration', expected LlavaForConditionalGeneration",
-              "/architectures", {"LlavaOnevisionForConditionalGeneration"});
+  unsupported("got 'VipLlavaForConditionalGeneration', expected LlavaForConditionalGeneration",
+              "/architectures", {"VipLlavaForConditionalGeneration"});
   unsupported("text model, got 'qwen2', expected 'llama' or 'mistral'", "/text_config/model_type", "qwen2");
   unsupported("sliding_window, got 1024, expected null or at least the context of 2048",
               "/text_config/sliding_window", 1024);

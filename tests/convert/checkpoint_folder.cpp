@@ -56,11 +56,11 @@ FolderTensor halves(const FolderTensor& pairs) {
 }
 
 void add_text(const GgufFile& file, const std::string& start, const std::string& head,
-              CheckpointFolder& folder) {
+              CheckpointFolder& folder, int n_layer = kLayers) {
   folder.tensors[start + "embed_tokens.weight"] = from_gguf(file, "token_embd.weight");
   folder.tensors[start + "norm.weight"] = from_gguf(file, "output_norm.weight");
   folder.tensors[head + ".weight"] = from_gguf(file, "output.weight");
-  for (int i = 0; i < kLayers; ++i) {
+  for (int i = 0; i < n_layer; ++i) {
     const auto ours = [&](const char* part) {
       return from_gguf(file, fmt::format("blk.{}.{}.weight", i, part));
     };
@@ -112,6 +112,16 @@ void add_tower(const GgufFile& file, const std::string& start, CheckpointFolder&
   folder.tensors[start + "post_layernorm.bias"] = {{64}, std::vector<float>(64, 0.0F), false};
 }
 
+void add_siglip_tower(const GgufFile& file, const std::string& start, CheckpointFolder& folder) {
+  add_pair(file, "v.patch_embd", start + "embeddings.patch_embedding", folder);
+  folder.tensors[start + "embeddings.position_embedding.weight"] = from_gguf(file, "v.position_embd.weight");
+  add_blocks(file, "v", kBlocks, start, folder);
+  // What transformers writes beside them, and no LLaVA reads.
+  folder.tensors[start + "post_layernorm.weight"] = {{64}, std::vector<float>(64, 1.0F), false};
+  folder.tensors[start + "post_layernorm.bias"] = {{64}, std::vector<float>(64, 0.0F), false};
+  folder.tensors[start + "head.probe"] = {{1, 1, 64}, std::vector<float>(64, 0.0F), false};
+}
+
 /// One behind the other along the first dimension.
 FolderTensor stacked(const std::vector<FolderTensor>& parts) {
   FolderTensor out = parts.front();
@@ -134,9 +144,10 @@ FolderTensor of_frames(const FolderTensor& first, const FolderTensor& second) {
   return out;
 }
 
-void add_qwen2_vl_text(const GgufFile& file, const std::string& start, CheckpointFolder& folder) {
-  add_text(file, start, "lm_head", folder);
-  for (int i = 0; i < kLayers; ++i) {
+void add_qwen2_vl_text(const GgufFile& file, const std::string& start, CheckpointFolder& folder,
+                       const std::string& head = "lm_head", int n_layer = kLayers) {
+  add_text(file, start, head, folder, n_layer);
+  for (int i = 0; i < n_layer; ++i) {
     for (const char part : {'q', 'k', 'v'}) {  // in halves as they are
       for (const char* kind : {"weight", "bias"}) {
         folder.tensors[fmt::format("{}layers.{}.self_attn.{}_proj.{}", start, i, part, kind)] =
@@ -350,6 +361,54 @@ CheckpointFolder qwen2_vl_folder(const std::string& name, Layout layout) {
   pixels["min_pixels"] = pixels["size"]["shortest_edge"];
   pixels["max_pixels"] = pixels["size"]["longest_edge"];
   pixels.erase("size");
+  return folder;
+}
+
+CheckpointFolder onevision_folder(const std::string& name, const std::string& text, const std::string& mmproj,
+                                  Layout layout) {
+  const engine::SynthShape& shape = engine::synth_shape("tiny-onevision");
+  CheckpointFolder folder;
+  folder.path = testing::scratch_folder() + "/" + name;
+  for (const char* file : {"generation_config.json", "tokenizer.json", "tokenizer_config.json"}) {
+    folder.json[file] = json::parse(read_text(testing::qwen_path(std::string("hf/") + file)));
+  }
+  json& config = folder.json["config.json"];
+  config = json::parse(R"({
+    "architectures": ["LlavaOnevisionForConditionalGeneration"], "model_type": "llava_onevision",
+    "ignore_index": -100, "image_token_index": 500, "video_token_index": 501, "projector_hidden_act": "gelu",
+    "text_config": {"architectures": ["Qwen2ForCausalLM"], "bos_token_id": 1, "eos_token_id": 2,
+                    "hidden_size": 256, "intermediate_size": 512, "max_position_embeddings": 512,
+                    "max_window_layers": 24, "model_type": "qwen2", "num_attention_heads": 8,
+                    "num_hidden_layers": 4, "num_key_value_heads": 4, "rms_norm_eps": 1e-05,
+                    "rope_theta": 10000.0, "sliding_window": 32, "vocab_size": 512},
+    "tie_word_embeddings": false, "use_image_newline_parameter": true, "vision_aspect_ratio": "anyres_max_2",
+    "vision_config": {"hidden_size": 64, "image_size": 60, "intermediate_size": 128,
+                      "model_type": "siglip_vision_model", "num_attention_heads": 4, "num_hidden_layers": 4,
+                      "patch_size": 14, "vision_use_head": false},
+    "vision_feature_layer": -1, "vision_feature_select_strategy": "full"})");
+  for (const engine::PixelSize& size : shape.resolutions) {
+    config["image_grid_pinpoints"].push_back({size.height, size.width});
+  }
+  folder.json["preprocessor_config.json"] = {{"do_pad", true},
+                                             {"image_mean", {0.5, 0.5, 0.5}},
+                                             {"image_std", {0.5, 0.5, 0.5}},
+                                             {"resample", 3},
+                                             {"image_processor_type", "LlavaOnevisionImageProcessor"},
+                                             {"size", {{"height", 60}, {"width", 60}}}};
+  const bool is_new = layout == Layout::New;
+  const std::string start = is_new ? "model." : "";
+  const GgufFile text_file(text), mmproj_file(mmproj);
+  add_qwen2_vl_text(text_file, is_new ? "model.language_model." : "language_model.model.", folder,
+                    is_new ? "lm_head" : "language_model.lm_head", shape.n_layer);
+  add_siglip_tower(mmproj_file, start + "vision_tower.vision_model.", folder);
+  add_pair(mmproj_file, "mm.0", start + "multi_modal_projector.linear_1", folder);
+  add_pair(mmproj_file, "mm.2", start + "multi_modal_projector.linear_2", folder);
+  folder.tensors[start + "image_newline"] = from_gguf(mmproj_file, "v.image_newline");
+  if (is_new) {
+    json& text_config = config["text_config"];
+    text_config["rope_parameters"] = {{"rope_theta", 10000.0}, {"rope_type", "default"}};
+    text_config.erase("rope_theta");
+  }
   return folder;
 }
 

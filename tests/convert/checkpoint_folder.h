@@ -42,6 +42,10 @@ CheckpointFolder llava_next_folder(const std::string& name, Layout layout = Layo
 /// The model of tests/data/qwen2_vl. Old: as published, with the text model's keys at the top of config.json;
 /// New: transformers 5.
 CheckpointFolder qwen2_vl_folder(const std::string& name, Layout layout = Layout::Old);
+/// A LLaVA-OneVision of synth's "tiny-onevision" pair, with the tokenizer of tests/data/qwen2_vl and JSON
+/// files as the published ones have them. Old: as published, New: transformers 5.
+CheckpointFolder onevision_folder(const std::string& name, const std::string& text, const std::string& mmproj,
+                                  Layout layout = Layout::Old);
 /// A whole CLIP checkpoint: the tower of tests/data/llava15, and the text tower of synth's "tiny" in `mmproj`
 /// (if not empty).
 CheckpointFolder clip_folder(const std::string& name, const std::string& mmproj = "");

@@ -401,7 +401,7 @@ TEST_F(Refused, MissingTensors) {
   expect(ErrorCode::NotFound, "no projector: none of the tensors multi_modal_projector.linear_1.weight",
          [](auto& f) { f.tensors.erase("multi_modal_projector.linear_1.weight"); });
   expect(ErrorCode::NotFound, "no tower",
-         [](auto& f) { f.tensors.erase("vision_tower.vision_model.embeddings.class_embedding"); });
+         [](auto& f) { f.tensors.erase("vision_tower.vision_model.embeddings.patch_embedding.weight"); });
   expect(ErrorCode::NotFound, "no text model",
          [](auto& f) { f.tensors.erase("language_model.model.embed_tokens.weight"); });
   expect(ErrorCode::NotFound, "layers.5.",

@@ -82,6 +82,16 @@ TEST(Libllama, MultiHeadAttention) {
   expect_equal_in_f32(s);
 }
 
+/// Files of the architecture qwen2: biases, and halves of each head that rotate.
+TEST(Libllama, Qwen2) {
+  SynthShape s = synth_shape("tiny-onevision");
+  expect_equal_in_f32(s);
+  s.name = "tied-qwen2";
+  s.tied_output = true;
+  s.rope_freq_base = 1e6F;
+  expect_equal_in_f32(s);
+}
+
 TEST(Libllama, TiedOutput) {
   SynthShape s = shape("tied");
   s.tied_output = true;

@@ -369,7 +369,7 @@ TEST(Tilewise, KeptPatchesOfEachTile) {
     for (int32_t token = 0; token < kVisual; ++token) {
       const int32_t cell = layout.cells[static_cast<std::size_t>(token)];
       if (layout.tile_of(cell) != static_cast<int32_t>(t)) continue;
-      const int32_t patch = layout.patch_of(cell);
+      const int32_t patch = layout.shares_of(cell).front().patch;
       if (std::find(input.kept.begin(), input.kept.end(), patch) != input.kept.end()) again.push_back(token);
     }
   }

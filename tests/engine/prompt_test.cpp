@@ -68,6 +68,15 @@ TEST(PromptTemplates, Qwen2VlPutsTokensAroundEveryImage) {
   EXPECT_EQ(written("qwen2_vl", "And?", 0, false), "\n<|im_start|>user\nAnd?" + end);
 }
 
+/// The chat template of transformers' convert_llava_onevision_weights_to_hf.py.
+TEST(PromptTemplates, LlavaOneVisionHasALineForEveryImage) {
+  const std::string end = "<|im_end|>\n<|im_start|>assistant\n";
+  EXPECT_EQ(written("llava_onevision", "What?", 1), "<|im_start|>user\n<image>\nWhat?" + end);
+  EXPECT_EQ(written("llava_onevision", "What?", 2), "<|im_start|>user\n<image>\n<image>\nWhat?" + end);
+  EXPECT_EQ(written("llava_onevision", "What?", 0), "<|im_start|>user\nWhat?" + end);
+  EXPECT_EQ(written("llava_onevision", "And?", 0, false), "\n<|im_start|>user\nAnd?" + end);
+}
+
 TEST(PromptTemplates, SeveralImagesAndPlacesOfTheUser) {
   EXPECT_EQ(written("vicuna_v1", "Compare.", 3),
             kVicunaSystem + "USER: <image>\n<image>\n<image>\nCompare. ASSISTANT:");
@@ -165,6 +174,16 @@ TEST(ChooseTemplate, TheFilesWinnowTemplateMayBeTheNameOfOne) {
   EXPECT_EQ(chosen.name, "vicuna_v1");
   EXPECT_EQ(written_turn(chosen, "x", 0, false, tokenizer()), "USER: x ASSISTANT:")
       << "later turns have their own form";
+}
+
+TEST(ChooseTemplate, ArchitecturesWithTheirOwn) {
+  for (const auto& [architecture, name] : {std::pair{"qwen2", "llava_onevision"}, {"qwen2vl", "qwen2_vl"}}) {
+    const std::string path = testing::keys_file(std::string(architecture) + ".gguf", [&](GgufWriter& writer) {
+      writer.set_str("general.architecture", architecture);
+      writer.set_str("tokenizer.chat_template", kChatMl);
+    });
+    EXPECT_EQ(choose_template("", GgufFile(path), tokenizer()).name, name);
+  }
 }
 
 TEST(ChooseTemplate, UnknownChatTemplatesFallBack) {

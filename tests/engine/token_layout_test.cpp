@@ -78,8 +78,126 @@ TEST(TokenLayout, OneInputIsItsGrid) {
   EXPECT_FALSE(layout.is_tiled());
   for (int32_t cell = 0; cell < 15; ++cell) {
     EXPECT_EQ(layout.tile_of(cell), 0);
-    EXPECT_EQ(layout.patch_of(cell), cell);
+    const std::vector<PatchShare> shares = layout.shares_of(cell);
+    ASSERT_EQ(shares.size(), 1U);
+    EXPECT_EQ(shares[0].tile, 0);
+    EXPECT_EQ(shares[0].patch, cell);
+    EXPECT_EQ(shares[0].weight, 1.0F);
   }
+}
+
+/// Resolutions of 384 px tiles up to 6 x 6, as LLaVA-OneVision's are published.
+std::vector<PixelSize> up_to_6_x_6() {
+  std::vector<PixelSize> sizes;
+  for (int32_t rows = 1; rows <= 6; ++rows) {
+    for (int32_t cols = 1; cols <= 6; ++cols) sizes.push_back({cols * 384, rows * 384});
+  }
+  return sizes;
+}
+
+/// By hand, for 1920 x 1080: 3 x 5 tiles keep all of its pixels, 81 x 135 tokens; 1080 * 135 / 1920 =
+/// 75.9, so 75 rows are picture and (81 - 75) // 2 = 3 go on each side. sqrt(75 * 135 / (9 * 27^2)) = 1.242:
+/// 75 // 1.242 = 60 rows, 135 // 1.242 = 108 columns, and 729 + 60 * 108 + 60 = 7269. 1024 x 899
+/// is transformers' own integration test: 10 inputs, and 6567 ids of which 16 are text. The others from a
+/// transcription of its LlavaOnevisionProcessor in Python.
+TEST(TokenLayout, CountsOfLlavaOneVision) {
+  const Expected cases[] = {
+      {{1920, 1080}, 60, 108, 7269}, {{28, 28}, 27, 27, 1485},     {{384, 384}, 27, 27, 1485},
+      {{640, 480}, 40, 54, 2929},    {{480, 640}, 54, 40, 2943},   {{1024, 899}, 71, 81, 6551},
+      {{1000, 1}, 1, 81, 811},       {{1, 1000}, 81, 1, 891},      {{1152, 1152}, 81, 81, 7371},
+      {{1153, 1153}, 81, 81, 7371},  {{4000, 3000}, 70, 93, 7309}, {{2304, 2304}, 81, 81, 7371},
+      {{2304, 384}, 27, 162, 5130},  {{384, 2304}, 162, 27, 5265}, {{300, 2000}, 162, 25, 4941},
+      {{2000, 300}, 25, 162, 4804},  {{5000, 5000}, 81, 81, 7371}, {{770, 390}, 42, 81, 4173},
+  };
+  const std::vector<PixelSize> sizes = up_to_6_x_6();
+  for (const Expected& expected : cases) {
+    const TokenLayout layout = tiled_layout({27, 27}, choose_canvas(expected.picture, sizes, 384), 9);
+    expect_layout(layout, expected);
+    for (const int32_t cell : layout.cells) {
+      if (layout.tile_of(cell) < 0) continue;
+      float sum = 0.0F;
+      for (const PatchShare& share : layout.shares_of(cell)) {
+        ASSERT_LT(share.tile, std::ssize(layout.tiles));
+        ASSERT_LT(share.patch, 729);
+        sum += share.weight;
+      }
+      ASSERT_NEAR(sum, 1.0F, 1e-6F);
+    }
+  }
+}
+
+/// 3 x 3 tiles of 2 x 2 tokens, 6 x 6 of them, to sqrt(36 / (2 * 4)) = 2.12: 2 x 2. Tokens are read at 1 and
+/// 4: exactly on patches of the outer tiles.
+TEST(TokenLayout, ShrunkByHand) {
+  const TokenLayout layout = tiled_layout({2, 2}, {{90, 90}, {90, 90}, {90, 90}, 0, 0, 30}, 2);
+  EXPECT_TRUE(layout.shrunk);
+  EXPECT_EQ(layout.grid.rows, 2 + 2);
+  EXPECT_EQ(layout.grid.cols, 2 + 1);
+  EXPECT_EQ(layout.n(), 4 + 2 * 3);
+  const std::pair<int32_t, int32_t> expected[] = {{1, 3}, {3, 2}, {7, 1}, {9, 0}};  // tile, patch
+  for (int32_t i = 0; i < 4; ++i) {
+    const int32_t cell = (2 + i / 2) * 3 + i % 2;
+    const std::vector<PatchShare> shares = layout.shares_of(cell);
+    ASSERT_EQ(shares.size(), 1U);
+    EXPECT_EQ(std::pair(shares[0].tile, shares[0].patch), expected[i]);
+    EXPECT_EQ(layout.tile_of(cell), expected[i].first);
+  }
+  EXPECT_EQ(layout.tiles[2].grid.size(), 0) << "no token has its centre in the middle tiles";
+  EXPECT_EQ(layout.tile_of(2 * 3 + 2), -1) << "a newline";
+}
+
+/// 2 x 2 tiles of 3 x 3 tokens, 6 x 6 to sqrt(36 / 9) = 2: 3 x 3, each the mean of 2 x 2 patches; that in the
+/// middle has one of each tile, and its centre at their corner is the last one's.
+TEST(TokenLayout, ShrunkAcrossTilesByHand) {
+  const TokenLayout layout = tiled_layout({3, 3}, {{60, 60}, {60, 60}, {60, 60}, 0, 0, 30}, 1);
+  ASSERT_EQ(layout.n(), 9 + 3 * 4);
+  const std::vector<PatchShare> middle = layout.shares_of((3 + 1) * 4 + 1);
+  ASSERT_EQ(middle.size(), 4U);
+  constexpr int32_t kPatches[] = {8, 6, 2, 0};
+  for (int32_t i = 0; i < 4; ++i) {
+    EXPECT_EQ(middle[static_cast<std::size_t>(i)].tile, 1 + i);
+    EXPECT_EQ(middle[static_cast<std::size_t>(i)].patch, kPatches[i]);
+    EXPECT_EQ(middle[static_cast<std::size_t>(i)].weight, 0.25F);
+  }
+  EXPECT_EQ(layout.tile_of((3 + 1) * 4 + 1), 4);
+  std::vector<Values> tiles(5, Values(9, 0.0F));
+  for (std::size_t t = 1; t < 5; ++t) {
+    for (std::size_t p = 0; p < 9; ++p) tiles[t][p] = static_cast<float>(10 * t + p);
+  }
+  const Values packed = pack_tiles(layout, tiles, 1, 1, Values{-1.0F});
+  const Values expected = {12.0F, 17.5F, 23.0F, -1.0F, 23.5F, 29.0F,
+                           34.5F, -1.0F, 35.0F, 40.5F, 46.0F, -1.0F};
+  EXPECT_EQ(Values(packed.begin() + 9, packed.end()), expected);
+}
+
+TEST(TokenLayout, FewTokensAreNotShrunk) {
+  // The limit is a ratio of 1.1 along each axis.
+  const TokenLayout layout = tiled_layout({9, 9}, {{60, 60}, {60, 60}, {60, 60}, 0, 0, 15}, 14);
+  EXPECT_EQ(layout.grid.rows, 9 + 36) << "16 tiles for 14: a ratio of 1.069";
+  EXPECT_FALSE(layout.shrunk);
+  EXPECT_TRUE(tiled_layout({9, 9}, {{60, 60}, {60, 60}, {60, 60}, 0, 0, 15}, 13).shrunk) << "1.109";
+}
+
+/// 800 x 20 px on 1 x 8 tiles of 5 x 5: one row of 40 tokens, for 25 a ratio of 1.26, leaves none of it,
+/// where torch would refuse.
+TEST(TokenLayout, ARowMayShrinkAway) {
+  const TokenLayout layout = tiled_layout({5, 5}, {{800, 20}, {800, 100}, {800, 20}, 0, 40, 100}, 1);
+  EXPECT_EQ(layout.n(), 25);
+  EXPECT_TRUE(layout.shrunk);
+  for (const int32_t cell : layout.cells) EXPECT_EQ(layout.tile_of(cell), 0);
+}
+
+TEST(TokenLayout, WholePictureAndOneNewline) {
+  const TokenLayout layout = whole_layout({3, 5});
+  EXPECT_EQ(layout.n(), 16);
+  EXPECT_EQ(layout.tiles.size(), 1U);
+  EXPECT_TRUE(layout.is_tiled()) << "there is a newline";
+  for (int32_t token = 0; token < 15; ++token) {
+    const int32_t cell = layout.cells[static_cast<std::size_t>(token)];
+    EXPECT_EQ(layout.tile_of(cell), 0);
+    EXPECT_EQ(layout.shares_of(cell)[0].patch, token);
+  }
+  EXPECT_EQ(layout.tile_of(layout.cells.back()), -1);
 }
 
 /// Tile t's patch p has value 100 * t + p; newlines -1.

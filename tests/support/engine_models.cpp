@@ -163,6 +163,13 @@ std::shared_ptr<const engine::Model> tiny_model(bool f32) {
   return model;
 }
 
+std::shared_ptr<const engine::Model> onevision_model(bool f32) {
+  static std::map<bool, std::shared_ptr<const engine::Model>> loaded;
+  auto& model = loaded[f32];
+  if (model == nullptr) model = load_model(synth_files(engine::synth_shape("tiny-onevision")), f32);
+  return model;
+}
+
 engine::SessionOptions threads(int32_t n) {
   engine::SessionOptions options;
   options.n_threads = n;

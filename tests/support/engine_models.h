@@ -63,6 +63,8 @@ engine::SynthFiles synth_files(const engine::SynthShape& shape, ggml_type type =
                                uint64_t seed = 5);
 /// synth "tiny" (grouped-query attention, 4 layers, 16 visual tokens), loaded once per process.
 std::shared_ptr<const engine::Model> tiny_model(bool f32 = true);
+/// synth "tiny-onevision" (16 visual tokens of each tile, 36 to 55 of a picture), loaded once per process.
+std::shared_ptr<const engine::Model> onevision_model(bool f32 = true);
 std::shared_ptr<const engine::Model> load_model(const engine::SynthFiles& files, bool f32 = true);
 
 engine::SessionOptions threads(int32_t n);

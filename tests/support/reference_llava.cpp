@@ -158,6 +158,9 @@ std::vector<int32_t> continued(const RefPrune& prune, std::span<const int32_t> p
 
 double quick_gelu(double x) { return x / (1.0 + std::exp(-1.702 * x)); }
 double gelu_erf(double x) { return 0.5 * x * (1.0 + std::erf(x / std::numbers::sqrt2)); }
+double gelu_tanh(double x) {
+  return 0.5 * x * (1.0 + std::tanh(std::sqrt(2.0 / std::numbers::pi) * (x + 0.044715 * x * x * x)));
+}
 double silu(double x) { return x / (1.0 + std::exp(-x)); }
 
 }  // namespace
@@ -230,17 +233,21 @@ ReferenceLlava::File ReferenceLlava::read(const std::string& path) {
 ReferenceLlava::ReferenceLlava(const std::string& text_path, const std::string& mmproj_path)
     : text_(read(text_path)) {
   if (!mmproj_path.empty()) mmproj_ = read(mmproj_path);
-  const auto integer = [&](const char* key) { return static_cast<int32_t>(find(text_.numbers, key)); };
-  n_layer_ = integer("llama.block_count");
-  n_head_ = integer("llama.attention.head_count");
-  n_head_kv_ = integer("llama.attention.head_count_kv");
-  n_rot_ = integer("llama.rope.dimension_count");
-  rms_eps_ = find(text_.numbers, "llama.attention.layer_norm_rms_epsilon");
-  rope_base_ = number_or(text_.numbers, "llama.rope.freq_base", 10000.0);
-  if (const auto it = text_.strings.find("llama.rope.scaling.type");
+  const std::string arch = find(text_.strings, "general.architecture");
+  is_qwen2_ = arch == "qwen2";
+  const auto integer = [&](const char* key) {
+    return static_cast<int32_t>(find(text_.numbers, arch + "." + key));
+  };
+  n_layer_ = integer("block_count");
+  n_head_ = integer("attention.head_count");
+  n_head_kv_ = integer("attention.head_count_kv");
+  n_rot_ = integer("rope.dimension_count");
+  rms_eps_ = find(text_.numbers, arch + ".attention.layer_norm_rms_epsilon");
+  rope_base_ = number_or(text_.numbers, arch + ".rope.freq_base", 10000.0);
+  if (const auto it = text_.strings.find(arch + ".rope.scaling.type");
       it != text_.strings.end() && it->second != "none") {
     if (it->second != "linear") throw std::runtime_error("reference: rope scaling " + it->second);
-    rope_scale_ = 1.0 / find(text_.numbers, "llama.rope.scaling.factor");
+    rope_scale_ = 1.0 / find(text_.numbers, arch + ".rope.scaling.factor");
   }
 }
 
@@ -284,12 +291,14 @@ RefFeatures ReferenceLlava::encode(std::span<const float> pixels, int32_t tower_
   const int64_t d = position.cols;
 
   const int64_t n_cls = mmproj_.tensors.contains("v.class_embd") ? 1 : 0;
+  const bool siglip = !mmproj_.tensors.contains("v.pre_ln.weight");
   RefMatrix x = ref_resized_positions(position, n_cls, stored_side / patch, grid);  // [n_cls + n, d]
   for (int64_t c = 0; c < d && n_cls > 0; ++c) x.at(0, c) += find(mmproj_.tensors, "v.class_embd").at(0, c);
   for (int64_t token = 0; token < grid * grid; ++token) {
     const int64_t top_px = token / grid * patch;
     const int64_t left_px = token % grid * patch;
     for (int64_t c = 0; c < d; ++c) {
+      if (siglip) x.at(token, c) += find(mmproj_.tensors, "v.patch_embd.bias").at(0, c);
       for (int64_t i = 0; i < 3 * patch; ++i) {  // i = channel * patch + row in the patch
         const int64_t from = (i / patch * side + top_px + i % patch) * side + left_px;
         for (int64_t j = 0; j < patch; ++j) {
@@ -300,7 +309,9 @@ RefFeatures ReferenceLlava::encode(std::span<const float> pixels, int32_t tower_
     }
   }
   RefFeatures out;
-  x = layer_norm(x, find(mmproj_.tensors, "v.pre_ln.weight"), find(mmproj_.tensors, "v.pre_ln.bias"), eps);
+  if (!siglip) {
+    x = layer_norm(x, find(mmproj_.tensors, "v.pre_ln.weight"), find(mmproj_.tensors, "v.pre_ln.bias"), eps);
+  }
   out.input = x;
   const auto n_stored = static_cast<int32_t>(find(mmproj_.numbers, "clip.vision.block_count"));
   RefBetween nothing;
@@ -350,7 +361,8 @@ RefMatrix ReferenceLlava::tower_block(int32_t block, const RefMatrix& x, RefFeat
                  "attn_out"));
   if (between.behind_attention) between.behind_attention(block, sum, out.keys.back());
   RefMatrix hidden = dense(layer_norm(sum, tensor("ln2.weight"), tensor("ln2.bias"), eps), "ffn_up");
-  apply(hidden, exact_gelu ? gelu_erf : quick_gelu);
+  const bool siglip = !mmproj_.tensors.contains("v.pre_ln.weight");
+  apply(hidden, siglip ? gelu_tanh : exact_gelu ? gelu_erf : quick_gelu);
   add(sum, dense(hidden, "ffn_down"));
   if (between.behind_block) between.behind_block(block, sum);
   return sum;
@@ -369,7 +381,7 @@ RefMatrix ReferenceLlava::embed(std::span<const int32_t> ids, int32_t image_toke
 }
 
 /// GGUF's llama files have the rows of q and k permuted so that the rotated pairs are neighbours (2i, 2i +
-/// 1).
+/// 1); those of Qwen2 have them as they were, half of the dimensions apart.
 void ReferenceLlava::rope(RefMatrix& x, std::span<const int32_t> positions) const {
   const int64_t d = find(text_.tensors, "token_embd.weight").cols / n_head_;
   for (int64_t r = 0; r < x.rows; ++r) {
@@ -377,8 +389,8 @@ void ReferenceLlava::rope(RefMatrix& x, std::span<const int32_t> positions) cons
       for (int64_t i = 0; i + 1 < n_rot_; i += 2) {
         const double angle = positions[static_cast<std::size_t>(r)] * rope_scale_ *
                              std::pow(rope_base_, -static_cast<double>(i) / n_rot_);
-        double& a = x.at(r, head * d + i);
-        double& b = x.at(r, head * d + i + 1);
+        double& a = x.at(r, head * d + (is_qwen2_ ? i / 2 : i));
+        double& b = x.at(r, head * d + (is_qwen2_ ? (i + n_rot_) / 2 : i + 1));
         const double rotated = a * std::cos(angle) - b * std::sin(angle);
         b = a * std::sin(angle) + b * std::cos(angle);
         a = rotated;
@@ -393,13 +405,17 @@ RefMatrix ReferenceLlava::decoder_layer(int32_t layer, const RefMatrix& x, std::
     return find(text_.tensors, "blk." + std::to_string(layer) + "." + name + ".weight");
   };
   const RefMatrix y = rms_norm(x, tensor("attn_norm"), rms_eps_);
-  RefMatrix q = linear(y, tensor("attn_q"));
-  RefMatrix k = linear(y, tensor("attn_k"));
+  const auto dense = [&](const std::string& name) {
+    const auto bias = text_.tensors.find("blk." + std::to_string(layer) + "." + name + ".bias");
+    return linear(y, tensor(name), bias == text_.tensors.end() ? nullptr : &bias->second);
+  };
+  RefMatrix q = dense("attn_q");
+  RefMatrix k = dense("attn_k");
   rope(q, positions);
   rope(k, positions);
   out.keys.push_back(k);
   RefMatrix sum = x;
-  add(sum, linear(attend(q, k, linear(y, tensor("attn_v")), n_head_, true, out.attention.emplace_back()),
+  add(sum, linear(attend(q, k, dense("attn_v"), n_head_, true, out.attention.emplace_back()),
                   tensor("attn_output")));
   const RefMatrix z = rms_norm(sum, tensor("ffn_norm"), rms_eps_);
   RefMatrix gate = linear(z, tensor("ffn_gate"));

@@ -1,9 +1,10 @@
 #pragma once
 
-// LLaVA-1.5 in plain loops and double precision, for tests: written from the published formulas, sharing no
-// code with the engine, recomputing everything at every call. CLIP (Radford et al., arXiv 2103.00020),
-// LLaVA-1.5 (Liu et al., arXiv 2310.03744), Llama (Touvron et al., arXiv 2302.13971), RoPE (Su et al., arXiv
-// 2104.09864), FastV (Chen et al., arXiv 2403.06764).
+// LLaVA-1.5, and LLaVA-OneVision's tower and decoder, in plain loops and double precision, for tests: written
+// from the published formulas, sharing no code with the engine, recomputing everything at every call. CLIP
+// (Radford et al., arXiv 2103.00020), LLaVA-1.5 (Liu et al., arXiv 2310.03744), Llama (Touvron et al., arXiv
+// 2302.13971), RoPE (Su et al., arXiv 2104.09864), FastV (Chen et al., arXiv 2403.06764), SigLIP (Zhai et
+// al., arXiv 2303.15343), Qwen2 (Yang et al., arXiv 2407.10671).
 
 #include <cstdint>
 #include <functional>
@@ -98,6 +99,7 @@ class ReferenceLlava {
   /// pixels: [3, image, image], normalised; of another size than the file's the position embeddings are
   /// resized. Features come from the output of the last block but one of the
   /// whole tower. `tower_layers`: blocks of the whole tower; the file stores all of them or all but the last.
+  /// A file without the norm in front of the blocks is SigLIP's.
   RefFeatures encode(std::span<const float> pixels, int32_t tower_layers,
                      RefBetween* between = nullptr) const;
 
@@ -134,6 +136,7 @@ class ReferenceLlava {
 
   File text_;
   File mmproj_;
+  bool is_qwen2_ = false;
   int32_t n_layer_ = 0, n_head_ = 0, n_head_kv_ = 0, n_rot_ = 0;
   double rope_base_ = 10000.0, rope_scale_ = 1.0, rms_eps_ = 0.0;
 };

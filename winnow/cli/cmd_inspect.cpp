@@ -25,14 +25,18 @@ std::string merging(const engine::PatchMerge& merge) {
                      merge.side, merge.side);
 }
 
-/// ", for the whole picture and each tile of 672 x 336, 336 x 672 px", or nothing.
+/// ", for the whole picture and each tile of 672 x 336, 336 x 672 px", or of many the last; or nothing.
 std::string tiles(const engine::Tiling& tiling) {
+  if (!tiling.cuts()) return "";
+  constexpr std::size_t kListed = 8;
   std::vector<std::string> sizes;
   for (const auto& size : tiling.resolutions)
     sizes.push_back(fmt::format("{} x {}", size.width, size.height));
-  return sizes.empty()
-             ? ""
-             : fmt::format(", for the whole picture and each tile of {} px", fmt::join(sizes, ", "));
+  const std::string list = sizes.size() <= kListed
+                               ? fmt::format("{}", fmt::join(sizes, ", "))
+                               : fmt::format("{} sizes, the last {}", sizes.size(), sizes.back());
+  return fmt::format(", for the whole picture and each tile of {} px{}", list,
+                     tiling.max_tiles > 0 ? fmt::format(", shrunk to {} tiles", tiling.max_tiles) : "");
 }
 
 /// "392 px", or of a tower that reads pictures in their own size the range of it.
@@ -55,15 +59,19 @@ std::string verdict(const engine::GgufFile& file) {
       return fmt::format(
           "{} tower, {} of {} stored blocks are run, {} in patches of {}: {}{} visual tokens of width "
           "{} -> {}{}",
-          clip.rotary ? "Qwen2-VL" : "CLIP", clip.n_layer, clip.n_layer_stored, input_size(clip),
-          clip.patch_size_px, merging(mlp.merge), mlp.merge.grid().size(), mlp.n_in, mlp.n_out,
-          tiles(tiling));
+          clip.rotary   ? "Qwen2-VL"
+          : clip.siglip ? "SigLIP"
+                        : "CLIP",
+          clip.n_layer, clip.n_layer_stored, input_size(clip), clip.patch_size_px, merging(mlp.merge),
+          mlp.merge.grid().size(), mlp.n_in, mlp.n_out, tiles(tiling));
     }
     const auto llama = engine::read_llama_config(file);
     engine::check_tensors(file, engine::llama_tensors(llama));
     return fmt::format("{} decoder, {} layers of width {}, {} heads ({} for keys), {} tokens, context {}{}",
-                       llama.rope.has_axes() ? "Qwen2-VL" : "Llama", llama.n_layer, llama.n_embd,
-                       llama.n_head, llama.n_head_kv, llama.n_vocab, llama.n_ctx,
+                       llama.rope.has_axes() ? "Qwen2-VL"
+                       : llama.rope.halves   ? "Qwen2"
+                                             : "Llama",
+                       llama.n_layer, llama.n_embd, llama.n_head, llama.n_head_kv, llama.n_vocab, llama.n_ctx,
                        llama.tied ? ", tied output" : "");
   } catch (const std::exception& error) {
     return fmt::format("Winnow cannot run this file: {}", error.what());

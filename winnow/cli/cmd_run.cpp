@@ -214,9 +214,9 @@ void add_run(CLI::App& app, Action& action) {
   command.add_option("--top-p", args->generate.sampling.top_p, "Nucleus sampling, 1: off")
       ->capture_default_str();
   command.add_option("--top-k", args->generate.sampling.top_k, "0: off")->capture_default_str();
-  command.add_option(
-      "--template", args->prompt_template,
-      "vicuna_v1, llava_llama_2, mistral_instruct, qwen2_vl, plain, or a text with {image} and {prompt}");
+  command.add_option("--template", args->prompt_template,
+                     "vicuna_v1, llava_llama_2, mistral_instruct, qwen2_vl, llava_onevision, plain, or a "
+                     "text with {image} and {prompt}");
   command.add_option("--show-kept", args->show_kept, "Write the picture with dropped patches dimmed (PNG)");
   command.add_flag("--json", args->json, "Print one JSON object instead of text");
   args->model.add_to(command);

@@ -1,6 +1,7 @@
 #include "winnow/convert/checkpoint_config.h"
 
 #include <array>
+#include <charconv>
 #include <cmath>
 #include <filesystem>
 #include <string_view>
@@ -101,20 +102,22 @@ engine::RopeConfig read_rope(const JsonRow& row, int32_t d_head, int32_t n_ctx, 
 }
 
 /// What transformers fills in where a published configuration leaves a key out: LlamaConfig, MistralConfig,
-/// Qwen2VLTextConfig.
+/// Qwen2Config, Qwen2VLTextConfig.
 struct TextDefaults {
   int32_t n_embd, n_ff, n_layer, n_head, n_head_kv, n_vocab, n_ctx;  ///< n_head_kv 0: as many as heads
   double eps;
-  int32_t sliding_window;  ///< 0: none
+  int32_t sliding_window;  ///< 0: none; -1: none unless use_sliding_window says so
   bool axes = false;       ///< M-RoPE
 };
 constexpr TextDefaults kLlama = {4096, 11008, 32, 32, 0, 32000, 2048, 1e-6, 0};
 constexpr TextDefaults kMistral = {4096, 14336, 32, 32, 8, 32000, 131072, 1e-6, 4096};
+constexpr TextDefaults kQwen2 = {4096, 22016, 32, 32, 32, 151936, 32768, 1e-6, -1};
 constexpr TextDefaults kQwen2Vl = {8192, 29568, 80, 64, 8, 152064, 32768, 1e-5, 0, true};
 
 /// Every token sees all before it: a window that is shorter than the context would be another model.
 void check_window(const JsonRow& row, int32_t n_ctx, int32_t fallback) {
-  if (row.has("use_sliding_window") && !row.boolean("use_sliding_window")) return;
+  const bool used = row.has("use_sliding_window") ? row.boolean("use_sliding_window") : fallback >= 0;
+  if (!used) return;
   const bool written = row.value().contains("sliding_window");
   if (written ? !row.has("sliding_window") : fallback == 0) return;
   const int64_t window = written ? row.integer("sliding_window") : fallback;
@@ -176,22 +179,36 @@ bool uses_gelu(const JsonRow& row) {
   return act == "gelu";
 }
 
+/// CLIPVisionConfig and SiglipVisionConfig: what is checked, and what is filled in.
+struct TowerDefaults {
+  const char* type;
+  int32_t patch_size;
+  double eps;
+  bool siglip;
+};
+constexpr TowerDefaults kClip = {"clip_vision_model", 32, 1e-5, false};
+constexpr TowerDefaults kSiglip = {"siglip_vision_model", 16, 1e-6, true};
+
 /// feature_layer as transformers counts it: 0 is the input of block 0, negative numbers count from the end.
-engine::ClipConfig read_tower(const JsonRow& row, int64_t feature_layer) {
+engine::ClipConfig read_tower(const JsonRow& row, int64_t feature_layer,
+                              const TowerDefaults& defaults = kClip) {
   constexpr int64_t kMax = 1 << 18;
-  const std::string type = text_or(row, "model_type", "clip_vision_model");
-  WINNOW_CHECK(type == "clip_vision_model", Unsupported, kWhere,
-               "{}: tower, got '{}', expected 'clip_vision_model'", row.place(), type);
+  const std::string type = text_or(row, "model_type", defaults.type);
+  WINNOW_CHECK(type == defaults.type, Unsupported, kWhere, "{}: tower, got '{}', expected '{}'", row.place(),
+               type, defaults.type);
   engine::ClipConfig c;
+  c.siglip = defaults.siglip;
+  c.has_cls = !c.siglip;
   c.image_size_px = count_or(row, "image_size", 224, 8192);
-  c.patch_size_px = count_or(row, "patch_size", 32, c.image_size_px);
+  c.patch_size_px = count_or(row, "patch_size", defaults.patch_size, c.image_size_px);
   c.n_embd = count_or(row, "hidden_size", 768, kMax);
   c.n_ff = count_or(row, "intermediate_size", 3072, kMax);
   c.n_head = count_or(row, "num_attention_heads", 12, c.n_embd);
   c.n_layer_stored = count_or(row, "num_hidden_layers", 12, 1024);
   c.n_layer_run = c.n_layer_stored;
-  c.eps = small_number_or(row, "layer_norm_eps", 1e-5);
-  c.use_gelu = uses_gelu(row);
+  c.eps = small_number_or(row, "layer_norm_eps", defaults.eps);
+  if (c.siglip) expect_text(row, "hidden_act", "gelu_pytorch_tanh");
+  c.use_gelu = c.siglip || uses_gelu(row);
   WINNOW_CHECK(c.n_embd % c.n_head == 0, Corrupt, kWhere, "{}: width {} does not divide into {} heads",
                row.place(), c.n_embd, c.n_head);
   const int64_t layer = feature_layer < 0 ? feature_layer + c.n_layer_stored + 1 : feature_layer;
@@ -246,6 +263,11 @@ void read_preprocessor(const std::string& folder, engine::ClipConfig& tower) {
     expect_count(row, "temporal_patch_size", tower.n_frame);
     tower.own_size = read_pixel_range(row);
   }
+  if (tower.siglip && row.has("size")) {
+    const JsonRow size = row.row("size");
+    expect_count(size, "height", tower.image_size_px);
+    expect_count(size, "width", tower.image_size_px);
+  }
   if (!row.has("crop_size")) return;
   const int64_t size =
       row.at("crop_size").is_object() ? row.row("crop_size").integer("height") : row.integer("crop_size");
@@ -254,13 +276,17 @@ void read_preprocessor(const std::string& folder, engine::ClipConfig& tower) {
 }
 
 /// One layer, alone or in a list.
-int64_t feature_layer(const JsonRow& row, std::string_view key) {
-  if (!row.has(key)) return -2;
+int64_t feature_layer(const JsonRow& row, std::string_view key, int64_t fallback = -2) {
+  if (!row.has(key)) return fallback;
   if (!row.at(key).is_array()) return row.integer(key);
   const std::vector<double> layers = row.numbers(key);
   WINNOW_CHECK(layers.size() == 1, Unsupported, kWhere, "{}: {}, got {} layers, expected one", row.place(),
                key, layers.size());
   return static_cast<int64_t>(layers.front());
+}
+
+bool is_tied(const JsonRow& row) {
+  return row.has("tie_word_embeddings") && row.boolean("tie_word_embeddings");
 }
 
 CheckpointConfig read_transformers(const JsonRow& row, const std::string& folder, bool next) {
@@ -275,8 +301,39 @@ CheckpointConfig read_transformers(const JsonRow& row, const std::string& folder
   config.text = read_text(text, config.is_mistral ? kMistral : kLlama);
   config.tower = read_tower(row.row("vision_config"), feature_layer(row, "vision_feature_layer"));
   if (next) config.tiling = read_resolutions(row, true, config.tower.image_size_px);
-  config.may_be_tied = (row.has("tie_word_embeddings") && row.boolean("tie_word_embeddings")) ||
-                       (text.has("tie_word_embeddings") && text.boolean("tie_word_embeddings"));
+  config.may_be_tied = is_tied(row) || is_tied(text);
+  read_preprocessor(folder, config.tower);
+  return config;
+}
+
+/// N of "anyres_max_N".
+int32_t read_max_tiles(const JsonRow& row) {
+  constexpr std::string_view kPrefix = "anyres_max_";
+  const std::string aspect = text_or(row, "vision_aspect_ratio", "anyres_max_9");
+  int32_t n = 0;
+  const char* end = aspect.data() + aspect.size();
+  const bool named = aspect.starts_with(kPrefix);
+  const auto [stop, error] = std::from_chars(named ? aspect.data() + kPrefix.size() : end, end, n);
+  WINNOW_CHECK(error == std::errc{} && stop == end && n >= 1 && n <= 256, Unsupported, kWhere,
+               "{}: vision_aspect_ratio, got '{}', expected 'anyres_max_N' with N of 1 to 256", row.place(),
+               aspect);
+  return n;
+}
+
+CheckpointConfig read_onevision(const JsonRow& row, const std::string& folder) {
+  const JsonRow text = row.row("text_config");
+  expect_text(text, "model_type", "qwen2");
+  expect_text(row, "projector_hidden_act", "gelu");
+  expect_text(row, "vision_feature_select_strategy", "full");
+  CheckpointConfig config;
+  config.text = read_text(text, kQwen2);
+  config.text.arch = "qwen2";
+  config.text.rope.halves = true;
+  config.tower =
+      read_tower(row.row("vision_config"), feature_layer(row, "vision_feature_layer", -1), kSiglip);
+  config.tiling = read_resolutions(row, true, config.tower.image_size_px);
+  config.tiling.max_tiles = read_max_tiles(row);
+  config.may_be_tied = is_tied(row) || is_tied(text);
   read_preprocessor(folder, config.tower);
   return config;
 }
@@ -296,7 +353,7 @@ CheckpointConfig read_original(const JsonRow& row, const std::string& tower_fold
   config.tower = read_tower(tower.has("vision_config") ? tower.row("vision_config") : tower,
                             feature_layer(row, "mm_vision_select_layer"));
   if (next) config.tiling = read_resolutions(row, false, config.tower.image_size_px);
-  config.may_be_tied = row.has("tie_word_embeddings") && row.boolean("tie_word_embeddings");
+  config.may_be_tied = is_tied(row);
   read_preprocessor(tower_folder, config.tower);
   return config;
 }
@@ -337,8 +394,7 @@ CheckpointConfig read_qwen2_vl(const JsonRow& row, const std::string& folder) {
   config.text = read_text(text, kQwen2Vl);
   config.text.arch = "qwen2vl";
   config.tower = read_qwen2_vl_tower(row.row("vision_config"), config.text.n_embd);
-  config.may_be_tied = (row.has("tie_word_embeddings") && row.boolean("tie_word_embeddings")) ||
-                       (text.has("tie_word_embeddings") && text.boolean("tie_word_embeddings"));
+  config.may_be_tied = is_tied(row) || is_tied(text);
   read_preprocessor(folder, config.tower);
   return config;
 }
@@ -359,9 +415,12 @@ CheckpointConfig read_checkpoint_config(const std::string& folder, const std::st
   const bool next = architecture == "LlavaNextForConditionalGeneration" || architecture == "llava_next";
   const bool qwen = architecture == "Qwen2VLForConditionalGeneration" || architecture == "qwen2_vl";
   const bool llava = architecture == "LlavaForConditionalGeneration" || architecture == "llava";
-  WINNOW_CHECK(original || next || llava || qwen, Unsupported, kWhere,
+  const bool onevision =
+      architecture == "LlavaOnevisionForConditionalGeneration" || architecture == "llava_onevision";
+  WINNOW_CHECK(original || next || llava || onevision || qwen, Unsupported, kWhere,
                "{}: architecture, got '{}', expected LlavaForConditionalGeneration, "
-               "LlavaNextForConditionalGeneration or Qwen2VLForConditionalGeneration (transformers), "
+               "LlavaNextForConditionalGeneration, LlavaOnevisionForConditionalGeneration or "
+               "Qwen2VLForConditionalGeneration (transformers), "
                "LlavaLlamaForCausalLM or LlavaMistralForCausalLM (the original LLaVA)",
                path, architecture);
   WINNOW_CHECK(original || tower_folder.empty(), InvalidArgument, kWhere,
@@ -370,6 +429,7 @@ CheckpointConfig read_checkpoint_config(const std::string& folder, const std::st
                "{}: the tower is a checkpoint of its own ({}): give its folder with --tower", path,
                text_or(row, "mm_vision_tower", "a CLIP model"));
   if (qwen) return read_qwen2_vl(row, folder);
+  if (onevision) return read_onevision(row, folder);
   return original ? read_original(row, tower_folder, mistral) : read_transformers(row, folder, next);
 }
 

@@ -50,7 +50,7 @@ Tensors text_tensors(const CheckpointConfig& config, const Checkpoint& checkpoin
     if (head) tensor.type = engine::output_weight_type(type, text.n_embd);
     const bool rotated = tensor.name.find(".attn_q.") != std::string::npos ||
                          tensor.name.find(".attn_k.") != std::string::npos;
-    if (!rotated || config.is_qwen2_vl()) continue;
+    if (!rotated || config.is_qwen2()) continue;
     tensor.rotary_rows = text.d_head;
     const bool bias = tensor.source->stored.shape.size() == 1;
     if (bias) std::swap(tensor.n_rows, tensor.n_cols);
@@ -108,21 +108,22 @@ void check_all_used(const Checkpoint& checkpoint, const TensorLayout& layout, co
 }
 
 /// LLaVA's prompt is vicuna's with a system sentence, which no chat template of these checkpoints has, or
-/// Mistral's, and Qwen2-VL's is ChatML; another template is its author's choice.
+/// Mistral's, and of Qwen2 ChatML; another template is its author's choice.
 void set_prompt_keys(const std::string& folder, const CheckpointConfig& config, GgufWriter& writer) {
   const std::string chat = read_chat_template(folder);
   if (!chat.empty()) writer.set_str("tokenizer.chat_template", chat);
   using Form = std::pair<const char*, const char*>;  // what its chat template holds, our name of it
-  const auto [sign, name] = config.is_qwen2_vl() ? Form{"<|im_start|>", "qwen2_vl"}
-                            : config.is_mistral  ? Form{"[INST]", "mistral_instruct"}
-                                                 : Form{"ASSISTANT:", "vicuna_v1"};
+  const auto [sign, name] = config.is_qwen2_vl()    ? Form{"<|im_start|>", "qwen2_vl"}
+                            : config.is_onevision() ? Form{"<|im_start|>", "llava_onevision"}
+                            : config.is_mistral     ? Form{"[INST]", "mistral_instruct"}
+                                                    : Form{"ASSISTANT:", "vicuna_v1"};
   if (chat.empty() || chat.find(sign) != std::string::npos) writer.set_str("winnow.prompt_template", name);
 }
 
 using Vocab = std::variant<engine::SpmVocab, engine::BpeVocab>;
 
 Vocab read_tokenizer(const std::string& folder, const CheckpointConfig& config) {
-  if (config.is_qwen2_vl()) return read_bpe_vocabulary(folder, config.text.n_vocab);
+  if (config.is_qwen2()) return read_bpe_vocabulary(folder, config.text.n_vocab);
   return read_vocabulary(folder, config.text.n_vocab);
 }
 
@@ -151,8 +152,8 @@ std::string name_of(const std::string& folder) {
 
 ConvertedFiles convert_checkpoint(const ConvertOptions& options) {
   CheckpointConfig config = read_checkpoint_config(options.checkpoint, options.tower);
-  WINNOW_CHECK(!config.is_qwen2_vl() || options.text_tower.empty(), InvalidArgument, kWhere,
-               "{}: a Qwen2-VL has no CLIP tower, got --text-tower {}, expected none", options.checkpoint,
+  WINNOW_CHECK(!config.is_qwen2() || options.text_tower.empty(), InvalidArgument, kWhere,
+               "{}: this model has no CLIP tower, got --text-tower {}, expected none", options.checkpoint,
                options.text_tower);
   const Vocab vocab = read_tokenizer(options.checkpoint, config);
   const Checkpoint checkpoint(options.checkpoint);

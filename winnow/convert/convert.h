@@ -1,6 +1,7 @@
 #pragma once
 
-// A LLaVA-1.5 or LLaVA-NeXT checkpoint of Hugging Face as the GGUF pair that the engine and llama.cpp read.
+// A LLaVA-1.5, LLaVA-NeXT, LLaVA-OneVision or Qwen2-VL checkpoint of Hugging Face as the GGUF pair that the
+// engine and llama.cpp read.
 
 #include <ggml.h>
 
@@ -27,8 +28,8 @@ struct ConvertedFiles {
 ///
 /// Types as weight_types.h says: matrices have `type`, of the mmproj f16 or f32; norms, biases, class and
 /// position embeddings are f32. f32, f16 and bf16 weights are converted through f32. All blocks of the tower
-/// are stored, and clip.vision.feature_layer says which one the projector reads. Rows of queries and keys are
-/// reordered so that rotary pairs lie side by side, as GGUF's llama files have them.
+/// are stored, and clip.vision.feature_layer says which one the projector reads. Rows of Llama's queries and
+/// keys are reordered so that rotary pairs lie side by side, as GGUF's llama files have them.
 ///
 /// Weights are read a few rows at a time, so memory does not grow with the model. Either both files are
 /// written or none. Throws what Checkpoint, read_checkpoint_config and read_vocabulary throw; NotFound,

@@ -91,7 +91,7 @@ std::string stem_name(const TensorLayout& layout, std::string_view stem) {
 
 const std::vector<std::string> kTowers = {"vision_tower.vision_model.", "model.vision_tower.vision_model.",
                                           "model.vision_tower.vision_tower.vision_model.", "vision_model."};
-constexpr const char* kTowerProbe = "embeddings.class_embedding";
+constexpr const char* kTowerProbe = "embeddings.patch_embedding.weight";
 const std::vector<std::string> kQwenTowers = {"visual.", "model.visual."};
 constexpr const char* kQwenProbe = "patch_embed.proj.weight";
 
@@ -165,7 +165,7 @@ SourcePart source_part(const TensorLayout& layout, std::string_view gguf_name) {
 
 bool is_unused(const TensorLayout& layout, const std::string& name) {
   return name.ends_with(".rotary_emb.inv_freq") || name.ends_with(".embeddings.position_ids") ||
-         name.starts_with(layout.tower + "post_layernorm.");
+         name.starts_with(layout.tower + "post_layernorm.") || name.starts_with(layout.tower + "head.");
 }
 
 }  // namespace winnow::convert

@@ -13,9 +13,9 @@ namespace winnow::convert {
 struct TensorLayout {
   std::string text;              ///< of "embed_tokens.weight"
   std::string head;              ///< the output matrix without ".weight"
-  std::string tower;             ///< of "embeddings.class_embedding"
+  std::string tower;             ///< of "embeddings.patch_embedding.weight"
   std::string linear1, linear2;  ///< the projector's layers without ".weight"
-  std::string newline{};         ///< LLaVA-NeXT's token behind a row of tiles
+  std::string newline{};         ///< LLaVA-NeXT's and LLaVA-OneVision's token behind a row of tiles
   bool is_qwen2_vl = false;      ///< the tower's blocks and merger are named as in Qwen2-VL
 };
 
@@ -42,7 +42,8 @@ struct SourcePart {
 /// whole.
 SourcePart source_part(const TensorLayout& layout, std::string_view gguf_name);
 
-/// Tensors of the layout that no file needs: buffers of old transformers versions, the norm behind the tower.
+/// Tensors of the layout that no file needs: buffers of old transformers versions, the norm behind the tower,
+/// SigLIP's pooling head.
 bool is_unused(const TensorLayout& layout, const std::string& name);
 
 }  // namespace winnow::convert

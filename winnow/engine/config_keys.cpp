@@ -132,6 +132,8 @@ void set_tiling_keys(const Tiling& tiling, GgufWriter& writer) {
   for (const PixelSize& size : tiling.resolutions) sizes.insert(sizes.end(), {size.width, size.height});
   writer.set_i32_array("clip.vision.image_grid_pinpoints", sizes);
   writer.set_str("clip.vision.mm_patch_merge_type", "spatial_unpad");
+  if (tiling.max_tiles == 0) return;
+  writer.set_str("clip.vision.image_aspect_ratio", fmt::format("anyres_max_{}", tiling.max_tiles));
 }
 
 void set_clip_text_keys(const ClipTextConfig& config, const std::vector<std::string>& tokens,

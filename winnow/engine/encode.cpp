@@ -70,6 +70,9 @@ void check_request(const Model& model, const TowerRequest& request) {
   WINNOW_CHECK(!model.tiling().cuts() || (!request.merge && !request.grid), Unsupported, kWhere,
                "{} cuts pictures into tiles, got a request to {}, expected tiles as they are",
                model.options().mmproj_path, request.merge ? "merge rows in the tower" : "shrink the picture");
+  WINNOW_CHECK(!request.whole || model.tiling().cuts(), InvalidArgument, kWhere,
+               "{} cuts no pictures into tiles, got a request to leave one whole",
+               model.options().mmproj_path);
 }
 
 /// What the tower shows of each tile, shown as one batch when all of them are through.
@@ -183,6 +186,11 @@ void take_tiles(std::vector<EncodedTile>& tiles, const Model& model, EncodedImag
                          model.image_newline());
 }
 
+/// Pixels of an input that lie in patches: SigLIP's tower leaves out a rest of 6.
+PixelSize read_size(const ClipConfig& clip) {
+  return {clip.grid().cols * clip.patch_size_px, clip.grid().rows * clip.patch_size_px};
+}
+
 /// Shows what the tower reads of one input.
 void show_pixels(const ClipConfig& clip, const Pixels& pixels, const Observer& observer) {
   if (clip.takes_any_size()) {
@@ -205,18 +213,19 @@ EncodedImage Session::encode(const Image& image, ImageFit fit, const TowerReques
   EncodedImage out;
   const Stopwatch watch;
   const ImageSpec spec{clip.image_size_px, clip.mean, clip.std, fit};
-  const bool cuts = model_->tiling().cuts();
+  const Tiling& tiling = model_->tiling();
+  const bool cuts = tiling.cuts();
   std::vector<Pixels> inputs;
   out.layout = single_layout(vision.mlp.merge.grid());
-  if (cuts) {
-    const auto canvas =
-        choose_canvas({image.width, image.height}, model_->tiling().resolutions, clip.image_size_px);
-    out.layout = tiled_layout(out.layout.tile, canvas);
+  if (request.whole) {  // padded to a square, as transformers' LlavaOnevisionImageProcessor does
+    out.layout = whole_layout(out.layout.tile);
+    inputs.push_back(preprocess(image, {clip.image_size_px, clip.mean, clip.std, ImageFit::Pad}));
+  } else if (cuts) {
+    const auto canvas = choose_canvas({image.width, image.height}, tiling.resolutions, clip.image_size_px);
+    out.layout = tiled_layout(out.layout.tile, canvas, tiling.max_tiles);
     inputs = cut_tiles(image, canvas, spec);
   } else if (clip.takes_any_size()) {
-    const prune::Grid patches = clip.grid();
-    inputs.push_back(
-        squeeze(image, {patches.cols * clip.patch_size_px, patches.rows * clip.patch_size_px}, spec));
+    inputs.push_back(squeeze(image, read_size(clip), spec));
   } else {
     inputs.push_back(preprocess(image, spec));
   }
@@ -232,7 +241,7 @@ EncodedImage Session::encode(const Image& image, ImageFit fit, const TowerReques
     tiles.push_back(encoder.encode(pixels));
     out.maps.push_back(pixels.map);
   }
-  out.tile_px = inputs.front().size;
+  out.tile_px = read_size(clip);
   out.tower_rows = tiles.front().tower.rows;
   if (request.merge) out.merged_by = request.merge->use.to_string();
   if (!tiles.front().tower.cls.empty()) out.computed.push_back({prune::Signal::ClsToken});

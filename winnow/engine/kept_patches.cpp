@@ -1,5 +1,6 @@
 #include "winnow/engine/kept_patches.h"
 
+#include <algorithm>
 #include <numeric>
 
 namespace winnow::engine {
@@ -22,8 +23,14 @@ std::optional<std::vector<KeptPatches>> kept_patches(const EncodedImage& image, 
   }
   for (const int32_t token : kept) {
     const int32_t cell = layout.cells.empty() ? token : layout.cells[static_cast<std::size_t>(token)];
-    const int32_t tile = layout.tile_of(cell);
-    if (tile >= 0) inputs[static_cast<std::size_t>(tile)].kept.push_back(layout.patch_of(cell));
+    if (layout.tile_of(cell) < 0) continue;
+    for (const PatchShare& share : layout.shares_of(cell)) {
+      inputs[static_cast<std::size_t>(share.tile)].kept.push_back(share.patch);
+    }
+  }
+  for (KeptPatches& input : inputs) {  // tokens that are mixtures share patches
+    std::sort(input.kept.begin(), input.kept.end());
+    input.kept.erase(std::unique(input.kept.begin(), input.kept.end()), input.kept.end());
   }
   return inputs;
 }

@@ -12,7 +12,8 @@ namespace winnow::engine {
 
 /// The tokens that are left of image number `image_idx` of the prompt, as patches (or groups of them that the
 /// projector merges) of each input of the tower: one, or the whole picture and its tiles. Newlines have no
-/// place. Nothing when tokens were merged: then none is left as it was.
+/// place, a token that mixes several patches has those. Nothing when tokens were merged: then none is left as
+/// it was.
 std::optional<std::vector<KeptPatches>> kept_patches(const EncodedImage& image, int32_t image_idx,
                                                      const PrefillResult& prefill);
 

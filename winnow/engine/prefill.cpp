@@ -449,7 +449,8 @@ prune::Plan Prefill::plan_of(std::size_t step_idx, std::size_t image, int32_t n_
 std::vector<float> Prefill::outputs(const prune::Step& step, const ImageRun& run, const prune::Plan& plan) {
   const Model& model = session_.model();
   const EncodedImage& image = *run.image;
-  const bool patches = run.row_of.empty() && run.count > 0 && model.mlp().merge.side == 1;
+  const bool patches =
+      run.row_of.empty() && run.count > 0 && model.mlp().merge.side == 1 && !image.layout.shrunk;
   const MatrixView rows = sequence_.rows(run.first, run.count);
   const std::span<const float> cls = step.layer <= 0 ? std::span(image.cls_token) : std::span<const float>();
   if (step.layer != prune::kAfterTower || !step.use.method->info().before_projector || !patches ||

@@ -45,6 +45,8 @@ const std::vector<PromptTemplate>& prompt_templates() {
        "<|im_start|>user\n{image}{prompt}<|im_end|>\n<|im_start|>assistant\n",
        "\n<|im_start|>user\n{image}{prompt}<|im_end|>\n<|im_start|>assistant\n", "", "<|vision_start|>",
        "<|vision_end|>"},
+      {"llava_onevision", "<|im_start|>user\n{image}\n{prompt}<|im_end|>\n<|im_start|>assistant\n",
+       "\n<|im_start|>user\n{image}\n{prompt}<|im_end|>\n<|im_start|>assistant\n", ""},
       {"plain", "{image}{prompt}", "{image}{prompt}", ""},
   };
   return templates;
@@ -69,10 +71,11 @@ PromptTemplate choose_template(const std::string& wanted, const GgufFile& text_m
     }
     return {"winnow.prompt_template", stored, "", ""};
   }
-  // libllama's ChatML has neither the system sentence nor the tokens around an image.
-  if (text_model.text_or("general.architecture", "") == "qwen2vl") {
-    return choose_template("qwen2_vl", text_model, tokenizer);
-  }
+  // libllama's ChatML has neither Qwen2-VL's system sentence and tokens around an image nor the line breaks
+  // between turns.
+  const std::string architecture = text_model.text_or("general.architecture", "");
+  if (architecture == "qwen2vl") return choose_template("qwen2_vl", text_model, tokenizer);
+  if (architecture == "qwen2") return choose_template("llava_onevision", text_model, tokenizer);
   if (text_model.has("tokenizer.chat_template")) {
     const std::string chat = text_model.text("tokenizer.chat_template");
     if (!tokenizer.apply_chat_template(chat, {{"user", "x"}}).empty()) {

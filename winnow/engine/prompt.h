@@ -35,11 +35,11 @@ struct PromptTemplate {
   std::string image_end = {};    ///< and behind it
 };
 
-/// vicuna_v1, llava_llama_2, mistral_instruct, qwen2_vl (ChatML), plain.
+/// vicuna_v1, llava_llama_2, mistral_instruct, qwen2_vl (ChatML), llava_onevision (ChatML), plain.
 const std::vector<PromptTemplate>& prompt_templates();
 
 /// `wanted` is a name of prompt_templates(), a text with {prompt} in it, or empty. Empty: the key
-/// winnow.prompt_template (a name or a text), else qwen2_vl for that architecture, else
+/// winnow.prompt_template (a name or a text), else qwen2_vl or llava_onevision by the architecture, else
 /// tokenizer.chat_template if libllama knows it, else vicuna_v1. Throws InvalidArgument.
 PromptTemplate choose_template(const std::string& wanted, const GgufFile& text_model,
                                const Tokenizer& tokenizer);

@@ -121,7 +121,8 @@ class Session {
   /// Signals of tower and projector that the steps read, to encode images for. Throws Unsupported for one
   /// that the model cannot give, and names the method and, if there is one, a parameter that does without.
   /// n_images, image: how many images the run has and which of them this is, because they share the budget of
-  /// a step in the tower or in front of it. Throws InvalidArgument for a budget that it cannot meet.
+  /// a step in the tower or in front of it, and LLaVA-OneVision reads several of them whole. Throws
+  /// InvalidArgument for a budget that it cannot meet.
   TowerRequest tower_request(const PruneOptions& options, int32_t n_images = 1, int32_t image = 0) const;
   /// Picture -> features. Question-free, so one encoding serves many questions. Throws Unsupported as
   /// tower_request() does.

@@ -21,6 +21,7 @@ namespace {
 
 // Mean and deviation of CLIP's training images, per channel (OpenAI CLIP).
 constexpr std::array<float, 3> kClipMean{0.48145466F, 0.4578275F, 0.40821073F};
+constexpr std::array<float, 3> kSiglipMean{0.5F, 0.5F, 0.5F};  // and deviation
 constexpr std::array<float, 3> kClipStd{0.26862954F, 0.26130258F, 0.27577711F};
 
 constexpr int64_t kPooledAbove = int64_t{64} << 20;
@@ -63,6 +64,49 @@ SynthShape mistral_7b(SynthShape shape) {
   return shape;
 }
 
+/// LLaVA-OneVision: SigLIP so400m without its last block, on tiles of every size up to 6 x 6, height first.
+SynthShape with_siglip(SynthShape shape) {
+  shape.image_px = 384;
+  shape.patch_px = 14;
+  shape.tower_embd = 1152;
+  shape.tower_ff = 4304;
+  shape.tower_layers = 26;
+  shape.tower_head = 16;
+  for (int32_t rows = 1; rows <= 6; ++rows) {
+    for (int32_t cols = 1; cols <= 6; ++cols) shape.resolutions.push_back({cols * 384, rows * 384});
+  }
+  shape.max_tiles = 9;
+  shape.siglip = shape.qwen2 = shape.all_blocks = true;
+  shape.rope_freq_base = 1e6F;
+  shape.rms_eps = shape.tower_eps = 1e-6F;
+  shape.tower_cls = false;
+  return shape;
+}
+
+/// llava-hf/llava-onevision-qwen2-0.5b-ov-hf and -7b-ov-hf.
+SynthShape onevision_0_5b() {
+  return with_siglip({.name = "llava-onevision-0.5b",
+                      .n_embd = 896,
+                      .n_ff = 4864,
+                      .n_layer = 24,
+                      .n_head = 14,
+                      .n_head_kv = 2,
+                      .n_vocab = 152000,
+                      .n_ctx = 32768,
+                      .tied_output = true});
+}
+
+SynthShape onevision_7b() {
+  return with_siglip({.name = "llava-onevision-7b",
+                      .n_embd = 3584,
+                      .n_ff = 18944,
+                      .n_layer = 28,
+                      .n_head = 28,
+                      .n_head_kv = 4,
+                      .n_vocab = 152128,
+                      .n_ctx = 32768});
+}
+
 /// Qwen/Qwen2-VL-2B-Instruct.
 SynthShape qwen2_vl_2b() {
   return {.name = "qwen2-vl-2b",
@@ -89,35 +133,66 @@ SynthShape qwen2_vl_2b() {
           .all_blocks = true};
 }
 
+SynthShape tiny() {
+  return {.name = "tiny",
+          .n_embd = 256,
+          .n_ff = 512,
+          .n_layer = 4,
+          .n_head = 8,
+          .n_head_kv = 4,
+          .n_vocab = 512,
+          .n_ctx = 512,
+          .tower_embd = 64,
+          .tower_ff = 128,
+          .tower_layers = 4,
+          .tower_head = 4,
+          .image_px = 56,
+          .patch_px = 14,
+          .clip_text_embd = 48,
+          .clip_text_ff = 96,
+          .clip_text_layers = 3,
+          .clip_text_head = 4,
+          .clip_text_ctx = 16,
+          .clip_joint = 32};
+}
+
+/// As of the published ones a rest of pixels is in no patch; pictures of more than 2 tiles are shrunk.
+SynthShape tiny_onevision() {
+  SynthShape shape = tiny();
+  shape.name = "tiny-onevision";
+  shape.image_px = 60;
+  for (int32_t rows = 1; rows <= 3; ++rows) {
+    for (int32_t cols = 1; cols <= 3; ++cols) shape.resolutions.push_back({cols * 60, rows * 60});
+  }
+  shape.max_tiles = 2;
+  shape.siglip = shape.qwen2 = shape.all_blocks = true;
+  shape.tower_eps = 1e-6F;
+  shape.tower_cls = false;
+  return shape;
+}
+
 const std::vector<SynthShape>& shapes() {
   static const std::vector<SynthShape> table = {
       clip_l_336("llava-1.5-7b", 4096, 11008, 32, 32),
       clip_l_336("llava-1.5-13b", 5120, 13824, 40, 40),
       with_tiles(clip_l_336("llava-next-7b", 4096, 11008, 32, 32)),
       with_tiles(mistral_7b(clip_l_336("llava-next-mistral-7b", 4096, 14336, 32, 32))),
+      onevision_0_5b(),
+      onevision_7b(),
       qwen2_vl_2b(),
-      {.name = "tiny",
-       .n_embd = 256,
-       .n_ff = 512,
-       .n_layer = 4,
-       .n_head = 8,
-       .n_head_kv = 4,
-       .n_vocab = 512,
-       .n_ctx = 512,
-       .tower_embd = 64,
-       .tower_ff = 128,
-       .tower_layers = 4,
-       .tower_head = 4,
-       .image_px = 56,
-       .patch_px = 14,
-       .clip_text_embd = 48,
-       .clip_text_ff = 96,
-       .clip_text_layers = 3,
-       .clip_text_head = 4,
-       .clip_text_ctx = 16,
-       .clip_joint = 32},
+      tiny(),
+      tiny_onevision(),
   };
   return table;
+}
+
+/// SigLIP's tower has no other form.
+void check_siglip(const SynthShape& s) {
+  const bool good = !s.tower_cls && s.all_blocks && !s.text_tower && !s.qwen2_vl;
+  WINNOW_CHECK(
+      !s.siglip || good, InvalidArgument, "synth.synth_model",
+      "a SigLIP tower with {} blocks, {}[CLS] and {}text tower, expected all blocks and none of the others",
+      s.all_blocks ? "all" : "not all", s.tower_cls ? "" : "no ", s.text_tower ? "a " : "no ");
 }
 
 /// Qwen2-VL's tower has no other form.
@@ -172,7 +247,7 @@ void check_shape(const SynthShape& s) {
                "tower_embd {} does not split into {} heads", s.tower_embd, s.tower_head);
   WINNOW_CHECK(s.clip_text_embd % s.clip_text_head == 0, InvalidArgument, kWhere,
                "clip_text_embd {} does not split into {} heads", s.clip_text_embd, s.clip_text_head);
-  WINNOW_CHECK(s.image_px % s.patch_px == 0, InvalidArgument, kWhere,
+  WINNOW_CHECK(s.siglip ? s.image_px >= s.patch_px : s.image_px % s.patch_px == 0, InvalidArgument, kWhere,
                "image_px {} is no multiple of patch_px {}", s.image_px, s.patch_px);
   WINNOW_CHECK(s.image_px / s.patch_px % s.merge == 0 && s.image_px / s.patch_px % s.pool == 0,
                InvalidArgument, kWhere, "merge {} and pool {} do not divide {} x {} patches", s.merge, s.pool,
@@ -185,6 +260,7 @@ void check_shape(const SynthShape& s) {
     WINNOW_CHECK(whole, InvalidArgument, kWhere, "resolution {} x {}, expected multiples of image_px {}",
                  size.width, size.height, s.image_px);
   }
+  check_siglip(s);
   check_qwen2_vl(s);
   WINNOW_CHECK(s.rope_scaling.empty() || s.rope_scaling == "linear" || s.rope_scaling == "yarn",
                InvalidArgument, kWhere, "bad rope_scaling, got {}, expected linear, yarn or nothing",
@@ -220,7 +296,7 @@ std::vector<SynthTensor> text_tensors(const SynthShape& s, ggml_type type) {
     tensors.push_back(matrix(blk + "attn_q.weight", type, s.n_embd, s.n_embd, kQueryKeyGain));
     tensors.push_back(matrix(blk + "attn_k.weight", type, s.n_embd, n_kv, kQueryKeyGain));
     tensors.push_back(matrix(blk + "attn_v.weight", type, s.n_embd, n_kv, 1.0F));
-    if (s.qwen2_vl) {
+    if (s.qwen2_vl || s.qwen2) {
       tensors.push_back(bias(blk + "attn_q.bias", s.n_embd));
       tensors.push_back(bias(blk + "attn_k.bias", n_kv));
       tensors.push_back(bias(blk + "attn_v.bias", n_kv));
@@ -239,6 +315,7 @@ std::vector<SynthTensor> text_tensors(const SynthShape& s, ggml_type type) {
 Tiling tiling(const SynthShape& s) {
   Tiling t;
   t.resolutions = s.resolutions;
+  t.max_tiles = s.max_tiles;
   return t;
 }
 
@@ -300,6 +377,10 @@ void add_embedding(std::vector<SynthTensor>& tensors, const SynthShape& s, ggml_
                      {d, side * side + (s.tower_cls ? 1 : 0)},
                      0.0F,
                      kPositionStd});
+  if (s.siglip) {
+    tensors.push_back(bias("v.patch_embd.bias", d));
+    return;
+  }
   tensors.push_back(norm_weight("v.pre_ln.weight", d));
   tensors.push_back(bias("v.pre_ln.bias", d));
 }
@@ -350,6 +431,10 @@ LlamaConfig llama_config(const SynthShape& s) {
   if (!s.rope_scaling.empty()) c.rope.freq_scale = 1.0F / s.rope_factor;
   if (s.rope_scaling == "yarn") c.rope.ext_factor = 1.0F;
   c.rope.n_ctx_orig = s.rope_original_ctx;
+  if (s.qwen2) {
+    c.arch = "qwen2";
+    c.rope.halves = true;
+  }
   if (s.qwen2_vl) {
     c.arch = "qwen2vl";
     c.rope.sections = rope_sections(c.d_head / 2);
@@ -366,9 +451,10 @@ ClipConfig clip_config(const SynthShape& s) {
   c.n_head = s.tower_head;
   c.n_layer_stored = stored_blocks(s);
   c.eps = s.tower_eps;
-  c.use_gelu = s.use_gelu;
-  c.mean = kClipMean;
-  c.std = kClipStd;
+  c.use_gelu = s.use_gelu || s.siglip;
+  c.mean = s.siglip ? kSiglipMean : kClipMean;
+  c.std = s.siglip ? kSiglipMean : kClipStd;
+  c.siglip = s.siglip;
   if (s.qwen2_vl) {
     c.rotary = true;
     c.has_cls = false;

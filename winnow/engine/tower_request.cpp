@@ -63,11 +63,15 @@ TokenLayout picture_layout(const Model& model, std::span<const prune::Step> step
     return single_layout(merge.grid());
   }
   if (!model.tiling().cuts()) return single_layout(grid);
-  return tiled_layout(grid, choose_canvas(picture, model.tiling().resolutions, model.clip().image_size_px));
+  const Tiling& tiling = model.tiling();
+  if (tiling.reads_whole(n_images)) return whole_layout(grid);
+  return tiled_layout(grid, choose_canvas(picture, tiling.resolutions, model.clip().image_size_px),
+                      tiling.max_tiles);
 }
 
 TowerRequest Session::tower_request(const PruneOptions& options, int32_t n_images, int32_t image) const {
   TowerRequest request;
+  request.whole = model_->tiling().reads_whole(n_images);
   const auto add = [&](const prune::MethodUse& use) {
     check_tower_needs(*model_, use);
     for (const prune::Need& need : encoder_needs(use, model_->tiling().cuts())) {

@@ -16,8 +16,8 @@ namespace winnow::engine {
 /// them in their own size (whose grid is then only typical).
 prune::Grid picture_grid(const Model& model, std::span<const prune::Step> steps, int32_t n_images);
 
-/// The tokens that a picture of this size gets, behind the same steps. Throws as picture_grid() and
-/// choose_canvas() and smart_resize().
+/// The tokens that a picture of this size gets, one of n_images of a prompt, behind the same steps. Throws as
+/// picture_grid() and choose_canvas() and smart_resize().
 TokenLayout picture_layout(const Model& model, std::span<const prune::Step> steps, int32_t n_images,
                            PixelSize picture);
 

@@ -42,7 +42,7 @@ A method is used as `--prune NAME[:param=value,...]`. K is the decoder layer, co
 token's id, `compact` renumbers the shorter sequence, `regrid` spreads the kept tokens evenly over their image's ids.
 Ties go to the token with the lower index.
 
-Of a picture that a model cuts into tiles (LLaVA-NeXT), methods that act after the tower select from each tile by itself, which share the budget by
+Of a picture that a model cuts into tiles (LLaVA-NeXT, LLaVA-OneVision), methods that act after the tower select from each tile by itself, which share the budget by
 their tokens, and newline tokens go first; divprune compares all tokens, hired shares by a rule of its own. Before a layer all of the picture's
 tokens are alike. Methods on the picture and in the tower need a model without tiles that reads pictures of one size.
 

@@ -45,10 +45,12 @@ void Encodings::next_question() {
 std::vector<EncodingPtr> Encodings::of(const eval::Item& item, std::size_t configuration_idx) {
   const bool own = changes_tower(configurations_[configuration_idx]);
   const std::size_t n = item.images.size();
+  const auto n_images = static_cast<int32_t>(n);
   std::vector<EncodingPtr> out;
   for (std::size_t i = 0; i < n; ++i) {
     const Key key =
-        own ? Key{configuration_idx, item.images[i].key, i, n} : Key{kShared, item.images[i].key, 0, 0};
+        own ? Key{configuration_idx, item.images[i].key, i, n}
+            : Key{kShared, item.images[i].key, 0, session_.model().tiling().reads_whole(n_images) ? n : 0};
     out.push_back(encoded(item.images[i], key));
   }
   return out;
@@ -64,10 +66,12 @@ EncodingPtr Encodings::encoded(const eval::ItemImage& image, const Key& key) {
   const engine::Image picture = read(image);
   encoding->read_ms = watch.ms();
   encoding->picture = {picture.width, picture.height};
-  const engine::TowerRequest request =
-      own == kShared ? common_
-                     : session_.tower_request(configurations_[own].prune, static_cast<int32_t>(n_images),
-                                              static_cast<int32_t>(place));
+  engine::TowerRequest request = common_;
+  request.whole = session_.model().tiling().reads_whole(static_cast<int32_t>(n_images));
+  if (own != kShared) {
+    request = session_.tower_request(configurations_[own].prune, static_cast<int32_t>(n_images),
+                                     static_cast<int32_t>(place));
+  }
   encoding->image = session_.encode(picture, fit_, request);
   return now_.emplace(key, std::move(encoding)).first->second;
 }

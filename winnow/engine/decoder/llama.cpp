@@ -1,6 +1,7 @@
 // Llama forward pass: x + attention(RMSNorm(x)), x + SwiGLU(RMSNorm(x)). GGUF stores q and k of llama files
 // with their rotary pairs next to each other, so RoPE is ggml's "normal" mode; that equals transformers'
-// rotate-half on the unpermuted weights. Files of qwen2vl are not permuted, and ggml's M-RoPE rotates halves.
+// rotate-half on the unpermuted weights. Files of qwen2 and qwen2vl are not permuted: halves rotate, in
+// ggml's "NeoX" mode and in its M-RoPE.
 
 #include "winnow/engine/decoder/llama.h"
 
@@ -190,9 +191,9 @@ ggml_tensor* LlamaGraph::rotate(ggml_tensor* x, const std::vector<int32_t>& rows
                            GGML_ROPE_TYPE_MROPE, r.n_ctx_orig, r.freq_base, r.freq_scale, r.ext_factor,
                            r.attn_factor, r.beta_fast, r.beta_slow);
   }
-  return ggml_rope_ext(graph.ctx(), x, ids(rows, first_id), factors, r.n_dims, GGML_ROPE_TYPE_NORMAL,
-                       r.n_ctx_orig, r.freq_base, r.freq_scale, r.ext_factor, r.attn_factor, r.beta_fast,
-                       r.beta_slow);
+  const int mode = r.halves ? GGML_ROPE_TYPE_NEOX : GGML_ROPE_TYPE_NORMAL;
+  return ggml_rope_ext(graph.ctx(), x, ids(rows, first_id), factors, r.n_dims, mode, r.n_ctx_orig,
+                       r.freq_base, r.freq_scale, r.ext_factor, r.attn_factor, r.beta_fast, r.beta_slow);
 }
 
 /// Row i of the chunk sees the n_past cached tokens and the chunk up to itself. nullptr when nothing is
@@ -373,8 +374,8 @@ void softmax_rows(std::vector<float>& logits, int64_t n, double scale) {
 
 LlamaConfig read_llama_config(const GgufFile& file) {
   const std::string arch = file.text("general.architecture");
-  WINNOW_CHECK(arch == "llama" || arch == "qwen2vl", Unsupported, kWhere,
-               "{}: architecture, got '{}', expected 'llama' or 'qwen2vl'{}", file.path(), arch,
+  WINNOW_CHECK(arch == "llama" || arch == "qwen2" || arch == "qwen2vl", Unsupported, kWhere,
+               "{}: architecture, got '{}', expected 'llama', 'qwen2' or 'qwen2vl'{}", file.path(), arch,
                arch == "clip" ? " (this is an mmproj file: give it with --mmproj)" : "");
   const ArchKeys key(arch);
   LlamaConfig c;
@@ -401,6 +402,7 @@ LlamaConfig read_llama_config(const GgufFile& file) {
   WINNOW_CHECK(c.eps > 0.0f && c.eps < 1.0f, Corrupt, kWhere, "{}: RMS norm epsilon, got {}, expected 0 to 1",
                file.path(), c.eps);
   c.rope = read_rope(file, key, c.d_head, c.n_ctx);
+  c.rope.halves = arch == "qwen2";
   if (arch == "qwen2vl") read_sections(file, key("rope.dimension_sections"), c.rope);
   const GgufTensor* embd = file.find("token_embd.weight");
   WINNOW_CHECK(embd != nullptr, NotFound, kWhere, "{}: tensor 'token_embd.weight' is missing", file.path());

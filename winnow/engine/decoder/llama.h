@@ -17,6 +17,7 @@ namespace winnow::engine {
 struct RopeConfig {
   int32_t n_dims = 0;
   float freq_base = 10000.0f;
+  bool halves = false;  ///< dimension i turns with i + n_dims / 2 (files of qwen2), not 2i with 2i + 1
   /// M-RoPE (Wang et al. 2024, arXiv 2409.12191): how many of the n_dims / 2 pairs turn by the time, row and
   /// column of a token; all 0: they turn by its one id.
   std::array<int32_t, 4> sections{};
@@ -30,8 +31,8 @@ struct RopeConfig {
   bool has_axes() const { return sections[0] + sections[1] + sections[2] > 0; }
 };
 
-/// Llama decoder (Touvron et al. 2023, arXiv 2302.13971), read from a text model's llama.* keys, or
-/// Qwen2-VL's from qwen2vl.*: the same with biases and M-RoPE.
+/// Llama decoder (Touvron et al. 2023, arXiv 2302.13971), read from a text model's llama.* keys, or Qwen2's
+/// from qwen2.*: the same with biases, or Qwen2-VL's from qwen2vl.*: M-RoPE as well.
 struct LlamaConfig {
   std::string arch = "llama";
   int32_t n_layer = 0;

@@ -1,5 +1,9 @@
 #include "winnow/engine/projector/tiling.h"
 
+#include <charconv>
+#include <string_view>
+#include <system_error>
+
 #include "winnow/base/error.h"
 
 namespace winnow::engine {
@@ -8,7 +12,22 @@ namespace {
 constexpr const char* kWhere = "engine.tiling";
 constexpr const char* kResolutionKey = "clip.vision.image_grid_pinpoints";
 constexpr const char* kMergeKey = "clip.vision.mm_patch_merge_type";
+constexpr const char* kAspectKey = "clip.vision.image_aspect_ratio";
 constexpr int32_t kMaxTiles = 256;
+
+/// N of "anyres_max_N", 0 of anything else.
+int32_t read_max_tiles(const GgufFile& file) {
+  constexpr std::string_view kPrefix = "anyres_max_";
+  const std::string aspect = file.text_or(kAspectKey, "");
+  if (!aspect.starts_with(kPrefix)) return 0;
+  int32_t n = 0;
+  const char* end = aspect.data() + aspect.size();
+  const auto [stop, error] = std::from_chars(aspect.data() + kPrefix.size(), end, n);
+  WINNOW_CHECK(error == std::errc{} && stop == end && n >= 1 && n <= kMaxTiles, Corrupt, kWhere,
+               "{}: key '{}', got '{}', expected 'anyres_max_N' with N of 1 to {}", file.path(), kAspectKey,
+               aspect, kMaxTiles);
+  return n;
+}
 
 }  // namespace
 
@@ -32,6 +51,7 @@ Tiling read_tiling(const GgufFile& file, int32_t tile_px) {
   WINNOW_CHECK(merge == "spatial_unpad", Unsupported, kWhere,
                "{}: key '{}' of a model that cuts pictures into tiles, got '{}', expected 'spatial_unpad'",
                file.path(), kMergeKey, merge);
+  tiling.max_tiles = read_max_tiles(file);
   if (file.find(tiling.newline_name) == nullptr && file.find("model.image_newline") != nullptr) {
     tiling.newline_name = "model.image_newline";
   }

@@ -16,8 +16,8 @@
 
 namespace winnow::engine {
 
-/// CLIP vision transformer (Radford et al. 2021, arXiv 2103.00020), read from an mmproj file's clip.vision.*
-/// keys.
+/// CLIP vision transformer (Radford et al. 2021, arXiv 2103.00020), or SigLIP's (Zhai et al. 2023, arXiv
+/// 2303.15343), read from an mmproj file's clip.vision.* keys.
 struct ClipConfig {
   int32_t image_size_px = 0;
   int32_t patch_size_px = 0;
@@ -31,6 +31,7 @@ struct ClipConfig {
   bool has_next_block =
       false;            ///< queries and keys of block n_layer are stored: for signals, not for features
   bool has_cls = true;  ///< a [CLS] token stands before the patches
+  bool siglip = false;  ///< no [CLS], no norm in front of the blocks, GELU in its tanh form
   float eps = 1e-5f;
   bool use_gelu = false;     ///< exact GELU instead of CLIP's quick GELU
   bool ffn_swapped = false;  ///< oldest files call the two feed-forward matrices by each other's names
@@ -45,7 +46,7 @@ struct ClipConfig {
   prune::Grid fitted{};    ///< patches of the picture at hand; {0, 0}: image_size_px
 
   bool takes_any_size() const { return own_size.max > 0; }
-  ClipBlockShape block() const { return {"v", n_embd, n_ff, n_head, eps, use_gelu, ffn_swapped}; }
+  ClipBlockShape block() const { return {"v", n_embd, n_ff, n_head, eps, use_gelu, ffn_swapped, siglip}; }
   prune::Grid grid() const {
     return fitted.rows > 0 ? fitted
                            : prune::Grid{image_size_px / patch_size_px, image_size_px / patch_size_px};
@@ -63,7 +64,8 @@ struct ClipConfig {
 /// user says so), else the key clip.vision.feature_layer, else the stored count. LLaVA reads the second-last
 /// block: legacy files drop the last block and count one fewer; complete files store all. Every published
 /// CLIP tower has an even number of blocks, so an odd count is a legacy file (run all) and an even one is
-/// complete (run all but the last). Qwen2-VL runs all. Throws NotFound, Corrupt, Unsupported.
+/// complete (run all but the last). Qwen2-VL and, unless told otherwise, SigLIP run all. Throws NotFound,
+/// Corrupt, Unsupported.
 ClipConfig read_clip_config(const GgufFile& file, int32_t feature_blocks = 0);
 std::vector<TensorSpec> clip_tensors(const ClipConfig& config);
 
@@ -78,6 +80,7 @@ struct TowerRequest {
   std::vector<prune::Need> needs;
   std::optional<TowerMerge> merge{};
   std::optional<prune::Grid> grid{};  ///< visual tokens of a smaller picture; absent: the model's own
+  bool whole = false;  ///< not cut into tiles by a model that cuts pictures (Tiling::reads_whole)
 
   bool wants(prune::Signal signal) const;
 };

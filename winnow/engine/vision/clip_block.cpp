@@ -2,6 +2,9 @@
 
 #include <fmt/format.h>
 
+#include <cmath>
+#include <numbers>
+
 namespace winnow::engine {
 namespace {
 
@@ -9,6 +12,14 @@ namespace {
 ggml_tensor* quick_gelu(ggml_context* ctx, ggml_tensor* x) {
   constexpr float kSlope = 1.702f;
   return ggml_scale(ctx, ggml_silu(ctx, ggml_scale(ctx, x, kSlope)), 1.0f / kSlope);
+}
+
+/// 0.5 x (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3))) (Hendrycks & Gimpel 2016, arXiv 1606.08415), which is x
+/// times a sigmoid of twice the argument: ggml's own goes through an f16 table.
+ggml_tensor* tanh_gelu(ggml_context* ctx, ggml_tensor* x) {
+  const float slope = 2.0f * std::sqrt(2.0f / std::numbers::pi_v<float>);
+  ggml_tensor* cubes = ggml_scale(ctx, ggml_mul(ctx, ggml_sqr(ctx, x), x), 0.044715f);
+  return ggml_mul(ctx, x, ggml_sigmoid(ctx, ggml_scale(ctx, ggml_add(ctx, x, cubes), slope)));
 }
 
 const char* up(const ClipBlockShape& shape) { return shape.ffn_swapped ? "ffn_down" : "ffn_up"; }
@@ -78,7 +89,11 @@ ggml_tensor* ClipBlocks::attend(ggml_context* ctx, ggml_tensor* h, const ClipQue
 ggml_tensor* ClipBlocks::mlp(ggml_context* ctx, ggml_tensor* x, int32_t il) const {
   ggml_tensor* h = layer_norm(ctx, x, weight(il, "ln2.weight"), weight(il, "ln2.bias"), shape_.eps);
   h = apply(ctx, h, il, up(shape_));
-  h = shape_.use_gelu ? ggml_gelu_erf(ctx, h) : quick_gelu(ctx, h);
+  if (shape_.tanh_gelu) {
+    h = tanh_gelu(ctx, h);
+  } else {
+    h = shape_.use_gelu ? ggml_gelu_erf(ctx, h) : quick_gelu(ctx, h);
+  }
   return apply(ctx, h, il, down(shape_));
 }
 

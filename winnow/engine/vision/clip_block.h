@@ -24,6 +24,7 @@ struct ClipBlockShape {
   float eps = 1e-5f;
   bool use_gelu = false;     ///< exact GELU instead of CLIP's quick GELU
   bool ffn_swapped = false;  ///< oldest files call the two feed-forward matrices by each other's names
+  bool tanh_gelu = false;    ///< SigLIP's: GELU in its tanh form, whatever use_gelu says
 };
 
 /// "t.blk.3.ln1.weight" of tower "t", block 3, part "ln1.weight".

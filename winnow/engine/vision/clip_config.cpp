@@ -24,9 +24,10 @@ std::array<float, 3> three_numbers(const GgufFile& file, const std::string& key)
 }
 
 /// Number of blocks to run of those stored. See read_clip_config.
-int32_t blocks_to_run(const GgufFile& file, int32_t n_stored, int32_t feature_blocks) {
+int32_t blocks_to_run(const GgufFile& file, const ClipConfig& c, int32_t feature_blocks) {
+  const int32_t n_stored = c.n_layer_stored;
   const std::string key = "clip.vision.feature_layer";
-  int64_t n = n_stored % 2 == 1 ? n_stored : n_stored - 1;
+  int64_t n = n_stored % 2 == 1 || c.siglip ? n_stored : n_stored - 1;
   if (file.has(key)) {
     const auto layers = file.numbers(key);
     WINNOW_CHECK(layers.size() == 1, Unsupported, kWhere,
@@ -59,6 +60,14 @@ bool stores_cls(const GgufFile& file, int32_t n_patch) {
   return file.find("v.class_embd") != nullptr || position == nullptr || position->ne[1] != n_patch;
 }
 
+/// No key tells SigLIP from CLIP, whose blocks have a norm in front of them and a [CLS] token.
+bool stores_siglip(const GgufFile& file) {
+  constexpr const char* kOfClip[] = {"v.class_embd", "v.pre_ln.weight", "v.pre_ln.bias"};
+  return file.find("v.position_embd.weight") != nullptr &&
+         std::none_of(std::begin(kOfClip), std::end(kOfClip),
+                      [&](const char* name) { return file.find(name) != nullptr; });
+}
+
 }  // namespace
 
 ClipConfig read_clip_config(const GgufFile& file, int32_t feature_blocks) {
@@ -87,10 +96,11 @@ ClipConfig read_clip_config(const GgufFile& file, int32_t feature_blocks) {
   }
   WINNOW_CHECK(c.n_embd % c.n_head == 0, Corrupt, kWhere, "{}: width {} does not divide into {} heads",
                file.path(), c.n_embd, c.n_head);
-  c.n_layer = blocks_to_run(file, c.n_layer_stored, feature_blocks);
+  c.siglip = stores_siglip(file);
+  c.n_layer = blocks_to_run(file, c, feature_blocks);
   c.n_layer_run = c.n_layer;
   c.has_next_block = c.n_layer < c.n_layer_stored && stores_query_key(file, c.n_layer);
-  c.has_cls = stores_cls(file, c.n_patch());
+  c.has_cls = !c.siglip && stores_cls(file, c.n_patch());
   if (is_qwen2_vl(file)) read_qwen2_vl(file, c);
   c.ffn_swapped = stores_ffn_swapped(file, c.block());
   return c;
@@ -106,12 +116,14 @@ std::vector<TensorSpec> clip_tensors(const ClipConfig& c) {
   const int64_t d = c.n_embd;
   const std::vector<int64_t> kernel = {d, 3, c.patch_size_px, c.patch_size_px};
   std::vector<TensorSpec> table = {{"v.patch_embd.weight", kernel},
-                                   {"v.patch_embd.bias", {d}, WeightUse::Small, true}};
+                                   {"v.patch_embd.bias", {d}, WeightUse::Small, !c.siglip}};
   for (int32_t frame = 1; frame < c.n_frame; ++frame) {
     table.push_back({fmt::format("v.patch_embd.weight.{}", frame), kernel});
   }
   if (!c.rotary) {
     table.push_back({"v.position_embd.weight", {c.n_token(), d}});
+  }
+  if (!c.rotary && !c.siglip) {
     for (const char* name : {"v.pre_ln.weight", "v.pre_ln.bias"}) table.push_back({name, {d}});
   }
   if (c.has_cls) table.push_back({"v.class_embd", {d}});

@@ -46,6 +46,8 @@ ggml_tensor* ClipGraph::embed(const std::vector<float>& patches) {
   if (!config_.rotary) {
     x = ggml_add(ctx, x, positions());
     graph.observe("vis.embed", x, config_.shape(x->ne[1]));
+  }
+  if (!config_.rotary && !config_.siglip) {
     x = layer_norm(ctx, x, w_.at("v.pre_ln.weight"), w_.at("v.pre_ln.bias"), config_.eps);
   }
   graph.observe("vis.in", x, config_.shape(x->ne[1]));
