@@ -89,6 +89,45 @@ SynthShape qwen2_vl_2b() {
           .all_blocks = true};
 }
 
+/// Qwen/Qwen2-VL-7B-Instruct.
+SynthShape qwen2_vl_7b() {
+  SynthShape shape = qwen2_vl_2b();
+  shape.name = "qwen2-vl-7b";
+  shape.n_embd = 3584;
+  shape.n_ff = 18944;
+  shape.n_head = 28;
+  shape.n_head_kv = 4;
+  shape.n_vocab = 152064;
+  shape.tied_output = false;
+  return shape;
+}
+
+/// The tower of all Qwen2.5-VL but for its MLP's width.
+SynthShape qwen2_5_vl(std::string name, SynthShape text, int32_t tower_ff) {
+  text.name = std::move(name);
+  text.n_ctx = 128000;
+  text.tower_ff = tower_ff;
+  text.window_px = 112;
+  text.full_every = 8;
+  return text;
+}
+
+/// Qwen/Qwen2.5-VL-3B-Instruct, 7B and 72B; the text model of 7B has Qwen2-VL-7B's shape.
+std::vector<SynthShape> qwen2_5_vl_shapes() {
+  SynthShape small = qwen2_vl_2b(), large = qwen2_vl_7b();
+  small.n_embd = 2048;
+  small.n_ff = 11008;
+  small.n_layer = 36;
+  small.n_head = 16;
+  large.n_embd = 8192;
+  large.n_ff = 29568;
+  large.n_layer = 80;
+  large.n_head = 64;
+  large.n_head_kv = 8;
+  return {qwen2_5_vl("qwen2.5-vl-3b", small, 3420), qwen2_5_vl("qwen2.5-vl-7b", qwen2_vl_7b(), 3420),
+          qwen2_5_vl("qwen2.5-vl-72b", large, 3456)};
+}
+
 const std::vector<SynthShape>& shapes() {
   static const std::vector<SynthShape> table = {
       clip_l_336("llava-1.5-7b", 4096, 11008, 32, 32),
@@ -96,6 +135,10 @@ const std::vector<SynthShape>& shapes() {
       with_tiles(clip_l_336("llava-next-7b", 4096, 11008, 32, 32)),
       with_tiles(mistral_7b(clip_l_336("llava-next-mistral-7b", 4096, 14336, 32, 32))),
       qwen2_vl_2b(),
+      qwen2_vl_7b(),
+      qwen2_5_vl_shapes()[0],
+      qwen2_5_vl_shapes()[1],
+      qwen2_5_vl_shapes()[2],
       {.name = "tiny",
        .n_embd = 256,
        .n_ff = 512,
@@ -122,6 +165,13 @@ const std::vector<SynthShape>& shapes() {
 
 /// Qwen2-VL's tower has no other form.
 void check_qwen2_vl(const SynthShape& s) {
+  const int64_t group_px = int64_t{s.merge} * s.patch_px;
+  WINNOW_CHECK(
+      s.window_px == 0 || (s.qwen2_vl && s.window_px > 0 && s.window_px % group_px == 0 && s.full_every >= 1),
+      InvalidArgument, "synth.synth_model",
+      "windows of {} px, whole attention in every block of {}, expected a multiple of {} px in a Qwen2-VL "
+      "and 1 or more",
+      s.window_px, s.full_every, group_px);
   if (!s.qwen2_vl) return;
   WINNOW_CHECK(
       s.merge >= 2 && s.all_blocks && !s.tower_cls && s.resolutions.empty() && !s.text_tower, InvalidArgument,
@@ -244,16 +294,16 @@ Tiling tiling(const SynthShape& s) {
 
 int32_t stored_blocks(const SynthShape& s) { return s.all_blocks ? s.tower_layers : s.tower_layers - 1; }
 
-/// One block of CLIP's towers, of width d.
+/// One block of CLIP's towers, of width d; gated: of Qwen2.5-VL's.
 void add_clip_block(std::vector<SynthTensor>& tensors, const std::string& blk, int64_t d, int64_t n_ff,
-                    ggml_type type) {
+                    ggml_type type, bool gated = false) {
   const auto add_linear = [&](const char* name, int64_t n_in, int64_t n_out, float gain) {
     tensors.push_back(matrix(fmt::format("{}{}.weight", blk, name), type, n_in, n_out, gain));
     tensors.push_back(bias(fmt::format("{}{}.bias", blk, name), n_out));
   };
   const auto add_norm = [&](const char* name) {
     tensors.push_back(norm_weight(fmt::format("{}{}.weight", blk, name), d));
-    tensors.push_back(bias(fmt::format("{}{}.bias", blk, name), d));
+    if (!gated) tensors.push_back(bias(fmt::format("{}{}.bias", blk, name), d));
   };
   add_norm("ln1");
   add_linear("attn_q", d, d, kQueryKeyGain);
@@ -261,6 +311,7 @@ void add_clip_block(std::vector<SynthTensor>& tensors, const std::string& blk, i
   add_linear("attn_v", d, d, 1.0F);
   add_linear("attn_out", d, d, kResidualGain);
   add_norm("ln2");
+  if (gated) add_linear("ffn_gate", d, n_ff, 1.0F);
   add_linear("ffn_up", d, n_ff, 1.0F);
   add_linear("ffn_down", n_ff, d, kResidualGain);
 }
@@ -309,11 +360,11 @@ std::vector<SynthTensor> mmproj_tensors(const SynthShape& s, ggml_type type) {
   std::vector<SynthTensor> tensors;
   add_embedding(tensors, s, type);
   for (int32_t block = 0; block < stored_blocks(s); ++block) {
-    add_clip_block(tensors, fmt::format("v.blk.{}.", block), d, s.tower_ff, type);
+    add_clip_block(tensors, fmt::format("v.blk.{}.", block), d, s.tower_ff, type, s.window_px > 0);
   }
   if (s.qwen2_vl) {
     tensors.push_back(norm_weight("v.post_ln.weight", d));
-    tensors.push_back(bias("v.post_ln.bias", d));
+    if (s.window_px == 0) tensors.push_back(bias("v.post_ln.bias", d));
   }
   const int64_t n_hidden = s.qwen2_vl ? d * s.merge * s.merge : s.n_embd;
   tensors.push_back(matrix("mm.0.weight", type, d * s.merge * s.merge, n_hidden, 1.0F));
@@ -375,6 +426,9 @@ ClipConfig clip_config(const SynthShape& s) {
     c.n_frame = 2;
     c.group_side = s.merge;
     c.own_size = {56 * 56, 16384 * 28 * 28};  // of the published processors
+    c.rms_norm = c.gated = s.window_px > 0;
+    c.window_side = s.window_px / (s.merge * s.patch_px);
+    c.full_every = s.full_every;
   }
   return c;
 }
