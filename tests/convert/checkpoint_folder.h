@@ -42,6 +42,8 @@ CheckpointFolder llava_next_folder(const std::string& name, Layout layout = Layo
 /// The model of tests/data/qwen2_vl. Old: as published, with the text model's keys at the top of config.json;
 /// New: transformers 5.
 CheckpointFolder qwen2_vl_folder(const std::string& name, Layout layout = Layout::Old);
+/// The same text model with the tower of testing::windowed_model(), Qwen2.5-VL's kind.
+CheckpointFolder qwen2_5_vl_folder(const std::string& name, Layout layout = Layout::Old);
 /// A whole CLIP checkpoint: the tower of tests/data/llava15, and the text tower of synth's "tiny" in `mmproj`
 /// (if not empty).
 CheckpointFolder clip_folder(const std::string& name, const std::string& mmproj = "");

@@ -1,6 +1,6 @@
 #pragma once
 
-// What the JSON files of a LLaVA-1.5, LLaVA-NeXT or Qwen2-VL checkpoint say about the model.
+// What the JSON files of a LLaVA-1.5, LLaVA-NeXT, Qwen2-VL or Qwen2.5-VL checkpoint say about the model.
 
 #include <optional>
 #include <string>
@@ -19,15 +19,17 @@ struct CheckpointConfig {
   bool may_be_tied = false;  ///< the output head may be the token embedding
   bool is_mistral = false;   ///< a Llama of other sizes, and another prompt
 
+  /// Or a Qwen2.5-VL.
   bool is_qwen2_vl() const { return tower.rotary; }
 };
 
-/// config.json of transformers' LlavaForConditionalGeneration, LlavaNextForConditionalGeneration and
-/// Qwen2VLForConditionalGeneration, or of the original LlavaLlamaForCausalLM and LlavaMistralForCausalLM,
-/// which take the tower's shape and pixels from the CLIP checkpoint in `tower_folder` (else empty). A key
-/// that is left out has its default in transformers. Throws NotFound, Corrupt, Unsupported (another
-/// architecture, activation, projector, rotary scaling, a sliding window shorter than the context, tiles that
-/// are merged otherwise), InvalidArgument (a tower folder too few or too many).
+/// config.json of transformers' LlavaForConditionalGeneration, LlavaNextForConditionalGeneration,
+/// Qwen2VLForConditionalGeneration and Qwen2_5_VLForConditionalGeneration, or of the original
+/// LlavaLlamaForCausalLM and LlavaMistralForCausalLM, which take the tower's shape and pixels from the CLIP
+/// checkpoint in `tower_folder` (else empty). A key that is left out has its default in transformers. Throws
+/// NotFound, Corrupt, Unsupported (another architecture, activation, projector, rotary scaling, a sliding
+/// window shorter than the context, tiles that are merged otherwise), InvalidArgument (a tower folder too few
+/// or too many).
 CheckpointConfig read_checkpoint_config(const std::string& folder, const std::string& tower_folder);
 
 /// CLIP's text tower as the config.json of a whole CLIP checkpoint describes it. Throws as above.

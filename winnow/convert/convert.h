@@ -1,6 +1,7 @@
 #pragma once
 
-// A LLaVA-1.5 or LLaVA-NeXT checkpoint of Hugging Face as the GGUF pair that the engine and llama.cpp read.
+// A LLaVA-1.5, LLaVA-NeXT, Qwen2-VL or Qwen2.5-VL checkpoint of Hugging Face as the GGUF pair that the engine
+// and llama.cpp read.
 
 #include <ggml.h>
 
