@@ -157,20 +157,27 @@ void add_qwen2_vl_text(const GgufFile& file, const std::string& start, Checkpoin
   }
 }
 
+/// Qwen2-VL's, or Qwen2.5-VL's, whose norms have no bias.
 void add_qwen2_vl_tower(const GgufFile& file, const std::string& start, CheckpointFolder& folder) {
+  const bool gated = file.find("v.blk.0.ffn_gate.weight") != nullptr;
+  const auto add_norm = [&](const std::string& ours, const std::string& theirs) {
+    folder.tensors[theirs + ".weight"] = from_gguf(file, ours + ".weight");
+    if (!gated) folder.tensors[theirs + ".bias"] = from_gguf(file, ours + ".bias");
+  };
   folder.tensors[start + "patch_embed.proj.weight"] =
       of_frames(from_gguf(file, "v.patch_embd.weight"), from_gguf(file, "v.patch_embd.weight.1"));
-  add_pair(file, "v.post_ln", start + "merger.ln_q", folder);
+  add_norm("v.post_ln", start + "merger.ln_q");
   add_pair(file, "mm.0", start + "merger.mlp.0", folder);
   add_pair(file, "mm.2", start + "merger.mlp.2", folder);
   for (int i = 0; i < kBlocks; ++i) {
     const std::string ours = fmt::format("v.blk.{}.", i);
     const std::string theirs = fmt::format("{}blocks.{}.", start, i);
-    add_pair(file, ours + "ln1", theirs + "norm1", folder);
-    add_pair(file, ours + "ln2", theirs + "norm2", folder);
+    add_norm(ours + "ln1", theirs + "norm1");
+    add_norm(ours + "ln2", theirs + "norm2");
     add_pair(file, ours + "attn_out", theirs + "attn.proj", folder);
-    add_pair(file, ours + "ffn_up", theirs + "mlp.fc1", folder);
-    add_pair(file, ours + "ffn_down", theirs + "mlp.fc2", folder);
+    if (gated) add_pair(file, ours + "ffn_gate", theirs + "mlp.gate_proj", folder);
+    add_pair(file, ours + "ffn_up", theirs + (gated ? "mlp.up_proj" : "mlp.fc1"), folder);
+    add_pair(file, ours + "ffn_down", theirs + (gated ? "mlp.down_proj" : "mlp.fc2"), folder);
     for (const char* kind : {".weight", ".bias"}) {
       folder.tensors[theirs + "attn.qkv" + kind] =
           stacked({from_gguf(file, ours + "attn_q" + kind), from_gguf(file, ours + "attn_k" + kind),
@@ -409,6 +416,33 @@ CheckpointFolder onevision_folder(const std::string& name, const std::string& te
     text_config["rope_parameters"] = {{"rope_theta", 10000.0}, {"rope_type", "default"}};
     text_config.erase("rope_theta");
   }
+  return folder;
+}
+
+CheckpointFolder qwen2_5_vl_folder(const std::string& name, Layout layout) {
+  CheckpointFolder folder = qwen2_vl_folder(name, layout);
+  const std::string start = layout == Layout::New ? "model.visual." : "visual.";
+  std::erase_if(folder.tensors, [&](const auto& tensor) { return tensor.first.starts_with(start); });
+  add_qwen2_vl_tower(GgufFile(testing::windowed_path("mmproj.gguf")), start, folder);
+  json& config = folder.json["config.json"];
+  config["architectures"] = {"Qwen2_5_VLForConditionalGeneration"};
+  config["model_type"] = "qwen2_5_vl";
+  if (layout == Layout::New) config["text_config"]["model_type"] = "qwen2_5_vl_text";
+  config["vision_config"] = {{"model_type", "qwen2_5_vl"},
+                             {"depth", 4},
+                             {"fullatt_block_indexes", {1, 3}},
+                             {"hidden_act", "silu"},
+                             {"hidden_size", 64},
+                             {"in_chans", 3},
+                             {"intermediate_size", 88},
+                             {"num_heads", 4},
+                             {"out_hidden_size", 96},
+                             {"patch_size", 14},
+                             {"spatial_merge_size", 2},
+                             {"spatial_patch_size", 14},
+                             {"temporal_patch_size", 2},
+                             {"tokens_per_second", 2},
+                             {"window_size", 112}};
   return folder;
 }
 

@@ -46,6 +46,9 @@ CheckpointFolder qwen2_vl_folder(const std::string& name, Layout layout = Layout
 /// files as the published ones have them. Old: as published, New: transformers 5.
 CheckpointFolder onevision_folder(const std::string& name, const std::string& text, const std::string& mmproj,
                                   Layout layout = Layout::Old);
+
+/// The same text model with the tower of testing::windowed_model(), Qwen2.5-VL's kind.
+CheckpointFolder qwen2_5_vl_folder(const std::string& name, Layout layout = Layout::Old);
 /// A whole CLIP checkpoint: the tower of tests/data/llava15, and the text tower of synth's "tiny" in `mmproj`
 /// (if not empty).
 CheckpointFolder clip_folder(const std::string& name, const std::string& mmproj = "");

@@ -1,5 +1,6 @@
 // The real program: `winnow convert`, and what it wrote in `winnow run` and `winnow trace`.
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 #include <sys/wait.h>
 
@@ -71,6 +72,29 @@ TEST(ConvertCommand, TraceGivesTheReferenceResults) {
     EXPECT_LE(testing::worst_error(actual.at(name).f32, testing::oracle_results().at(name).f32), 2e-5)
         << name;
   }
+}
+
+/// A tower with windows: 5 x 6 visual tokens of a picture of 170 x 140 px.
+TEST(ConvertCommand, Qwen25VlAnswersAndIsInspected) {
+  const CheckpointFolder folder = test::qwen2_5_vl_folder("command_qwen25");
+  folder.write("BF16");
+  const std::string out = testing::scratch_folder() + "/pair_command_qwen25";
+  ASSERT_EQ(winnow("convert " + folder.path + " --out " + out).status, 0);
+  const std::string start = out + "/command_qwen25-", mmproj = start + "mmproj-f16.gguf";
+  const std::string picture = testing::scratch_folder() + "/170x140.png";
+  engine::save_png(testing::picture(4, 170, 140), picture);
+  const std::string pair = "-m " + start + "text-f16.gguf --mmproj " + mmproj + " -t 1 -i " + picture;
+  for (const std::string options : {"--prune divprune --keep 9", "--prune fastv --layer 2 --keep 9"}) {
+    const Finished done = winnow(fmt::format("run {} -p 'What is this?' --max-tokens 2 {}", pair, options));
+    EXPECT_EQ(done.status, 0) << done.err;
+    EXPECT_NE(done.err.find("9 of 30 visual tokens"), std::string::npos) << done.err;
+  }
+  const Finished inspected = winnow("inspect " + mmproj);
+  EXPECT_NE(
+      inspected.out.find("Qwen2.5-VL tower, 4 of 4 stored blocks are run, 2 of them in windows of 8 x 8 "
+                         "patches, pictures of 3136 to 50176 pixels"),
+      std::string::npos)
+      << inspected.out;
 }
 
 TEST(ConvertCommand, BadInputLeavesNothing) {

@@ -1,5 +1,5 @@
-// Unpruned Qwen2-VL against libmtmd + libllama on the same files. (Their LLaVA-1.5 reads a wrong image, so
-// that family is compared with libllama alone: libllama_test.cpp, docs/design.md.)
+// Unpruned Qwen2-VL and Qwen2.5-VL against libmtmd + libllama on the same files. (Their LLaVA-1.5 reads a
+// wrong image, so that family is compared with libllama alone: libllama_test.cpp, docs/design.md.)
 
 #include <fmt/format.h>
 #include <gtest/gtest.h>
@@ -11,6 +11,7 @@
 
 #include "tests/support/engine_models.h"
 #include "tests/support/mtmd_run.h"
+#include "tests/support/reference_qwen2_5_vl.h"
 #include "tests/support/traced.h"
 #include "winnow/engine/prompt.h"
 #include "winnow/engine/synth.h"
@@ -93,6 +94,35 @@ TEST(Libmtmd, Qwen2VlOfWinnowsWriter) {
   shape.tower_cls = false;
   shape.text_tower = false;
   Both(testing::synth_files(shape), testing::picture(4, 112, 84)).expect_equal_pictures();
+}
+
+SynthFiles files_of(const Model& model) { return {model.options().text_path, model.options().mmproj_path}; }
+
+/// Windows in part smaller at the edges, many of them, and all of one size.
+TEST(Libmtmd, Qwen25Vl) {
+  for (const prune::Grid& groups : {prune::Grid{5, 6}, {9, 11}, {8, 8}}) {
+    SCOPED_TRACE(fmt::format("{} x {}", groups.rows, groups.cols));
+    Both both(files_of(*testing::windowed_model()), testing::picture(3, 28 * groups.cols, 28 * groups.rows));
+    both.expect_equal_pictures();
+    both.expect_equal_answers();
+  }
+}
+
+/// Nothing but libmtmd's roundings (patches and their kernels in f16, GELU in its tanh form) is between it
+/// and the formulas.
+TEST(Libmtmd, Qwen25VlIsPlainLoopsWithItsRoundings) {
+  const auto model = testing::windowed_model();
+  const Image picture = testing::picture(3, 28 * 6, 28 * 5);
+  Session session(model, threads(1));
+  testing::Traced traced;
+  session.set_observer(traced.observer());
+  session.encode(picture, ImageFit::Pad, {});
+  const SynthFiles files = files_of(*model);
+  const testing::RefQwenTower expected = testing::reference_qwen2_5_vl(
+      files.mmproj, traced.tensors.at("pixel_values"), 10, 12, 8, testing::RefRounding::Libmtmd);
+  const MtmdRun peer = testing::run_mtmd(files.text, files.mmproj, picture, kImageMarker, 0);
+  ASSERT_EQ(peer.error, "");
+  EXPECT_LE(worst_error(peer.embeddings, expected.projected.values), 1e-4);
 }
 
 }  // namespace

@@ -1,11 +1,14 @@
-// Pruning of Qwen2-VL's merged tokens: every method of the registry runs or says why not.
+// Pruning of merged tokens of Qwen2-VL and Qwen2.5-VL: every method of the registry runs or says why not.
 
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>
 #include <array>
+#include <map>
+#include <memory>
 #include <string>
+#include <tuple>
 #include <vector>
 
 #include "tests/support/engine_models.h"
@@ -29,10 +32,21 @@ using testing::Turn;
 constexpr int32_t kVisual = 24;
 constexpr int32_t kText = 18;
 
-Turn run(const PruneOptions& options, int32_t n_decode = 0) {
-  static ReadyPicture made(qwen_model(), threads(1), testing::qwen_prompt(), testing::qwen_picture(),
-                           ImageFit::Pad);
-  return made.run(options, n_decode);
+/// Two towers in front of the same decoder.
+enum class Kind { Qwen2Vl, Qwen25Vl };
+
+std::shared_ptr<const Model> model_of(Kind kind) {
+  return kind == Kind::Qwen2Vl ? qwen_model() : testing::windowed_model();
+}
+
+Turn run(const PruneOptions& options, int32_t n_decode = 0, Kind kind = Kind::Qwen2Vl) {
+  static std::map<Kind, std::unique_ptr<ReadyPicture>> made;
+  std::unique_ptr<ReadyPicture>& picture = made[kind];
+  if (picture == nullptr) {
+    picture = std::make_unique<ReadyPicture>(model_of(kind), threads(1), testing::qwen_prompt(),
+                                             testing::qwen_picture(), ImageFit::Pad);
+  }
+  return picture->run(options, n_decode);
 }
 
 /// Attention and keys of the tower's last block against the reference: means over the four patches of a
@@ -64,17 +78,25 @@ TEST(Qwen2VlSignals, TowerSignalsAreMeansOverTheGroups) {
       << "rotated, as attention compares them";
 }
 
-class EveryMethodQwen : public ::testing::TestWithParam<const prune::Method*> {
+class EveryMethodQwen : public ::testing::TestWithParam<std::tuple<Kind, const prune::Method*>> {
  protected:
-  const prune::MethodInfo& info() const { return GetParam()->info(); }
-  bool runs() const { return testing::can_run(*qwen_model(), info().name); }
+  Kind kind() const { return std::get<0>(GetParam()); }
+  const prune::MethodInfo& info() const { return std::get<1>(GetParam())->info(); }
+  std::shared_ptr<const Model> model() const { return model_of(kind()); }
+  bool runs() const { return testing::can_run(*model(), info().name); }
 };
-INSTANTIATE_TEST_SUITE_P(Registry, EveryMethodQwen, ::testing::ValuesIn(prune::selecting_methods()),
-                         [](const auto& param) { return param.param->info().name; });
+std::string name_of(const ::testing::TestParamInfo<EveryMethodQwen::ParamType>& test) {
+  const std::string kind = std::get<0>(test.param) == Kind::Qwen2Vl ? "Qwen2Vl_" : "Qwen25Vl_";
+  return kind + std::get<1>(test.param)->info().name;
+}
+INSTANTIATE_TEST_SUITE_P(Registry, EveryMethodQwen,
+                         ::testing::Combine(::testing::Values(Kind::Qwen2Vl, Kind::Qwen25Vl),
+                                            ::testing::ValuesIn(prune::selecting_methods())),
+                         name_of);
 
 TEST_P(EveryMethodQwen, RunsOrSaysWhyNot) {
-  const Session session(qwen_model(), threads(1));
-  const PruneOptions options = prune_with(info().name, "6", places(info()).front(), *qwen_model());
+  const Session session(model(), threads(1));
+  const PruneOptions options = prune_with(info().name, "6", places(info()).front(), *model());
   if (runs()) {
     EXPECT_NO_THROW(session.tower_request(options));
     return;
@@ -84,12 +106,12 @@ TEST_P(EveryMethodQwen, RunsOrSaysWhyNot) {
 
 TEST_P(EveryMethodQwen, KeepingAllIsBitIdenticalToNone) {
   if (!runs()) GTEST_SKIP() << "needs what this tower does not have";
-  static const Turn none = run({}, 3);
+  const Turn none = run({}, 3, kind());
   for (const int32_t layer : places(info())) {
     for (const char* policy : {"original", "compact", "regrid"}) {
-      PruneOptions options = prune_with(info().name, "100%", layer, *qwen_model());
+      PruneOptions options = prune_with(info().name, "100%", layer, *model());
       options.position = prune::parse_position_policy(policy);
-      const Turn all = run(options, 3);
+      const Turn all = run(options, 3, kind());
       EXPECT_EQ(all.prefill.logits, none.prefill.logits) << policy;
       EXPECT_EQ(all.step_logits, none.step_logits) << policy;
       EXPECT_EQ(all.prefill.n_visual_after, kVisual);
@@ -105,7 +127,8 @@ TEST_P(EveryMethodQwen, KeepsWhatIsAskedFor) {
   for (const int32_t layer : places(info())) {
     for (const int32_t keep : {1, 6, 17}) {
       const std::string what = fmt::format("{} at {}", keep, layer);
-      const Turn pruned = run(prune_with(info().name, std::to_string(keep), layer, *qwen_model()), 2);
+      const PruneOptions options = prune_with(info().name, std::to_string(keep), layer, *model());
+      const Turn pruned = run(options, 2, kind());
       const PrefillResult& p = pruned.prefill;
       EXPECT_EQ(p.n_visual_before, kVisual) << what;
       EXPECT_EQ(p.n_visual_after, keep) << what;
@@ -133,6 +156,14 @@ TEST(Qwen2VlSteps, OwnSchedulesAndCascades) {
     cascade.steps.push_back(prune_with("dart", "1", 4, *qwen_model()).steps.front());
     cascade.position = prune::parse_position_policy(policy);
     EXPECT_EQ(run(cascade, 2).prefill.n_visual_after, 1) << policy;
+  }
+}
+
+TEST(Qwen25VlSteps, WhatItDoesNotDo) {
+  const Session session(testing::windowed_model(), threads(1));
+  for (const char* method : {"resize", "tome", "window_merge"}) {
+    expect_error(ErrorCode::Unsupported, "pictures of any size",
+                 [&] { session.tower_request(prune_with(method, "25%", -1, *testing::windowed_model())); });
   }
 }
 

@@ -321,9 +321,9 @@ TEST(Qwen2Vl, DamagedTowerKeys) {
     read_clip_config(GgufFile(path));
   };
   expect_error(ErrorCode::NotFound, "v.blk.0.ffn_up.weight", [&] { read([](GgufWriter&) {}); });
-  expect_error(ErrorCode::Unsupported, "expected 'mlp' or 'qwen2vl_merger'", [] {
+  expect_error(ErrorCode::Unsupported, "expected 'mlp', 'qwen2vl_merger' or 'qwen2.5vl_merger'", [] {
     const std::string path = testing::keys_file(
-        "merger.gguf", [](GgufWriter& writer) { writer.set_str("clip.projector_type", "qwen2.5vl_merger"); });
+        "merger.gguf", [](GgufWriter& writer) { writer.set_str("clip.projector_type", "qwen3vl_merger"); });
     read_mlp_config(GgufFile(path), 64, {4, 4});
   });
 }

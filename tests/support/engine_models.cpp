@@ -120,6 +120,35 @@ engine::Prompt qwen_prompt(bool resized) {
                                  {resized ? 28 : 24});
 }
 
+engine::SynthShape windowed_shape() {
+  engine::SynthShape shape = engine::synth_shape("tiny");
+  shape.name = "windowed";
+  shape.n_embd = 96;  // of tests/data/qwen2_vl
+  shape.n_ff = 192;
+  shape.n_head = 6;
+  shape.n_head_kv = 2;
+  shape.tower_ff = 88;
+  shape.tower_eps = 1e-6F;
+  shape.merge = 2;
+  shape.qwen2_vl = true;
+  shape.window_px = 112;
+  shape.full_every = 2;
+  shape.tower_cls = false;
+  shape.all_blocks = true;
+  return shape;
+}
+
+std::string windowed_path(const std::string& name) {
+  return name == "text.gguf" ? qwen_path(name) : synth_files(windowed_shape()).mmproj;
+}
+
+std::shared_ptr<const engine::Model> windowed_model(bool f32) {
+  static std::map<bool, std::shared_ptr<const engine::Model>> loaded;
+  auto& model = loaded[f32];
+  if (model == nullptr) model = load_model({windowed_path("text.gguf"), windowed_path("mmproj.gguf")}, f32);
+  return model;
+}
+
 const std::string& scratch_folder() {
   static const ScratchFolder folder;
   return folder.path;

@@ -54,6 +54,12 @@ engine::Image qwen_picture(bool resized = false);
 /// The prompt of the results.
 engine::Prompt qwen_prompt(bool resized = false);
 
+/// The same decoder behind a random tower of Qwen2.5-VL's kind: 4 blocks of width 64, of which the second and
+/// the last attend to all and the others in windows of 8 x 8 patches. Loaded once per process.
+engine::SynthShape windowed_shape();
+std::string windowed_path(const std::string& name);  ///< "text.gguf" or "mmproj.gguf"
+std::shared_ptr<const engine::Model> windowed_model(bool f32 = true);
+
 /// Folder of this process for files made by tests, removed at its end.
 const std::string& scratch_folder();
 /// A GGUF file there with nothing but metadata: set_keys writes it. Returns the path.

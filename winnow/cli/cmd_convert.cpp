@@ -19,12 +19,13 @@ struct ConvertArguments {
 
 void add_convert(CLI::App& app, Action& action) {
   auto args = std::make_shared<ConvertArguments>();
-  CLI::App& command = *app.add_subcommand(
-      "convert",
-      "Write a Hugging Face LLaVA-1.5, LLaVA-NeXT, LLaVA-OneVision or Qwen2-VL checkpoint as a GGUF pair");
+  CLI::App& command = *app.add_subcommand("convert",
+                                          "Write a Hugging Face LLaVA-1.5, LLaVA-NeXT, LLaVA-OneVision, "
+                                          "Qwen2-VL or Qwen2.5-VL checkpoint as a GGUF "
+                                          "pair");
   command
       .add_option("folder", args->options.checkpoint,
-                  "Folder with config.json, safetensors, tokenizer.model or (of Qwen2) tokenizer.json")
+                  "Folder with config.json, safetensors, tokenizer.model or (Qwen) tokenizer.json")
       ->required();
   command.add_option("-o,--out", args->options.out, "Folder")->required();
   command.add_option("--type", args->type, fmt::format("{}", fmt::join(engine::weight_type_names(), ", ")))

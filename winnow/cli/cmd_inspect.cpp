@@ -46,6 +46,20 @@ std::string input_size(const engine::ClipConfig& clip) {
                      clip.own_size.max, clip.image_size_px, clip.image_size_px);
 }
 
+const char* tower_name(const engine::ClipConfig& clip) {
+  if (clip.window_side > 0) return "Qwen2.5-VL";
+  if (clip.rotary) return "Qwen2-VL";
+  return clip.siglip ? "SigLIP" : "CLIP";
+}
+
+/// "28 of them in windows of 8 x 8 patches, ", or nothing.
+std::string windows(const engine::ClipConfig& clip) {
+  if (clip.window_side == 0) return "";
+  const int32_t side = clip.window_side * clip.group_side;
+  return fmt::format("{} of them in windows of {} x {} patches, ",
+                     clip.n_layer - clip.n_layer / clip.full_every, side, side);
+}
+
 /// What Winnow would run, or why it would not.
 std::string verdict(const engine::GgufFile& file) {
   try {
@@ -57,13 +71,11 @@ std::string verdict(const engine::GgufFile& file) {
       engine::check_tensors(file, engine::mlp_tensors(mlp));
       engine::check_tensors(file, engine::tiling_tensors(tiling, mlp.n_out));
       return fmt::format(
-          "{} tower, {} of {} stored blocks are run, {} in patches of {}: {}{} visual tokens of width "
+          "{} tower, {} of {} stored blocks are run, {}{} in patches of {}: {}{} visual tokens of width "
           "{} -> {}{}",
-          clip.rotary   ? "Qwen2-VL"
-          : clip.siglip ? "SigLIP"
-                        : "CLIP",
-          clip.n_layer, clip.n_layer_stored, input_size(clip), clip.patch_size_px, merging(mlp.merge),
-          mlp.merge.grid().size(), mlp.n_in, mlp.n_out, tiles(tiling));
+          tower_name(clip), clip.n_layer, clip.n_layer_stored, windows(clip), input_size(clip),
+          clip.patch_size_px, merging(mlp.merge), mlp.merge.grid().size(), mlp.n_in, mlp.n_out,
+          tiles(tiling));
     }
     const auto llama = engine::read_llama_config(file);
     engine::check_tensors(file, engine::llama_tensors(llama));

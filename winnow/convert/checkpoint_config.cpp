@@ -1,5 +1,7 @@
 #include "winnow/convert/checkpoint_config.h"
 
+#include <fmt/ranges.h>
+
 #include <array>
 #include <charconv>
 #include <cmath>
@@ -102,7 +104,7 @@ engine::RopeConfig read_rope(const JsonRow& row, int32_t d_head, int32_t n_ctx, 
 }
 
 /// What transformers fills in where a published configuration leaves a key out: LlamaConfig, MistralConfig,
-/// Qwen2Config, Qwen2VLTextConfig.
+/// Qwen2Config, Qwen2VLTextConfig (whose defaults are Qwen2_5_VLTextConfig's).
 struct TextDefaults {
   int32_t n_embd, n_ff, n_layer, n_head, n_head_kv, n_vocab, n_ctx;  ///< n_head_kv 0: as many as heads
   double eps;
@@ -358,8 +360,51 @@ CheckpointConfig read_original(const JsonRow& row, const std::string& tower_fold
   return config;
 }
 
+/// Which blocks of Qwen2.5-VL attend to all: GGUF files know every block of a number only.
+void read_full_blocks(const JsonRow& row, engine::ClipConfig& c) {
+  std::vector<double> blocks = {7, 15, 23, 31};
+  if (row.has("fullatt_block_indexes")) blocks = row.numbers("fullatt_block_indexes");
+  const double first = blocks.empty() ? 0.0 : blocks.front();
+  bool even = !blocks.empty() && first >= 0.0 && first < c.n_layer && first == std::floor(first);
+  c.full_every = even ? static_cast<int32_t>(first) + 1 : 1;
+  std::vector<double> expected;
+  for (int32_t il = c.full_every - 1; il < c.n_layer; il += c.full_every) expected.push_back(il);
+  even = even && blocks == expected;
+  WINNOW_CHECK(
+      even, Unsupported, kWhere,
+      "{}: fullatt_block_indexes, got [{}] of {} blocks, expected one block of every so many, to the end",
+      row.place(), fmt::join(blocks, ", "), c.n_layer);
+}
+
+/// transformers' Qwen2_5_VLVisionConfig, in what it has besides the keys of Qwen2VLVisionConfig or under
+/// another name.
+void read_qwen2_5_vl_tower(const JsonRow& row, int32_t n_embd_text, engine::ClipConfig& c) {
+  c.rms_norm = c.gated = true;
+  c.n_embd = count_or(row, "hidden_size", 3584, 1 << 16);
+  c.n_ff = count_or(row, "intermediate_size", 3420, 1 << 18);
+  expect_text(row, "hidden_act", "silu");
+  const int64_t n_out = row.has("out_hidden_size") ? row.integer("out_hidden_size") : 3584;
+  WINNOW_CHECK(n_out == n_embd_text, Unsupported, kWhere, "{}: out_hidden_size, got {}, expected {}",
+               row.place(), n_out, n_embd_text);
+  const int32_t group_px = c.patch_size_px * c.group_side;
+  const int32_t window_px = count_or(row, "window_size", 112, 1 << 16);
+  WINNOW_CHECK(window_px % group_px == 0, Unsupported, kWhere,
+               "{}: window_size, got {}, expected a multiple of {} pixels (merged patches)", row.place(),
+               window_px, group_px);
+  c.window_side = window_px / group_px;
+  read_full_blocks(row, c);
+}
+
 /// transformers' Qwen2VLVisionConfig.
-engine::ClipConfig read_qwen2_vl_tower(const JsonRow& row, int32_t n_embd_text) {
+void read_qwen2_vl_widths(const JsonRow& row, int32_t n_embd_text, engine::ClipConfig& c) {
+  c.n_embd = count_or(row, "embed_dim", 1280, 1 << 16);
+  c.n_ff = static_cast<int32_t>(c.n_embd * int64_t{count_or(row, "mlp_ratio", 4, 64)});
+  c.use_gelu = uses_gelu(row);
+  expect_count(row, "hidden_size", n_embd_text);
+}
+
+/// What both towers have; windows: it is Qwen2.5-VL's.
+engine::ClipConfig read_qwen2_vl_tower(const JsonRow& row, int32_t n_embd_text, bool windows) {
   constexpr int32_t kTypicalSide = 560;  // llama.cpp's
   engine::ClipConfig c;
   c.rotary = true;
@@ -371,16 +416,17 @@ engine::ClipConfig read_qwen2_vl_tower(const JsonRow& row, int32_t n_embd_text) 
   WINNOW_CHECK(c.image_size_px > 0, Unsupported, kWhere,
                "{}: patches of {} px merged {} x {}, expected at most {}", row.place(), c.patch_size_px,
                c.group_side, c.group_side, kTypicalSide);
-  c.n_embd = count_or(row, "embed_dim", 1280, 1 << 16);
-  c.n_ff = static_cast<int32_t>(c.n_embd * int64_t{count_or(row, "mlp_ratio", 4, 64)});
-  c.n_head = count_or(row, "num_heads", 16, c.n_embd);
   c.n_layer = c.n_layer_run = c.n_layer_stored = count_or(row, "depth", 32, 1024);
   c.eps = 1e-6F;
-  c.use_gelu = uses_gelu(row);
+  if (windows) {
+    read_qwen2_5_vl_tower(row, n_embd_text, c);
+  } else {
+    read_qwen2_vl_widths(row, n_embd_text, c);
+  }
+  c.n_head = count_or(row, "num_heads", 16, c.n_embd);
   expect_count(row, "temporal_patch_size", c.n_frame);
   expect_count(row, "in_channels", 3);
   expect_count(row, "in_chans", 3);
-  expect_count(row, "hidden_size", n_embd_text);
   WINNOW_CHECK(c.n_embd % c.n_head == 0 && c.n_embd / c.n_head % 4 == 0, Corrupt, kWhere,
                "{}: width {} and {} heads, expected heads of a multiple of 4 values", row.place(), c.n_embd,
                c.n_head);
@@ -388,12 +434,12 @@ engine::ClipConfig read_qwen2_vl_tower(const JsonRow& row, int32_t n_embd_text) 
 }
 
 /// As published the text model's keys are at the top, in transformers 5 they are text_config.
-CheckpointConfig read_qwen2_vl(const JsonRow& row, const std::string& folder) {
+CheckpointConfig read_qwen2_vl(const JsonRow& row, const std::string& folder, bool windows) {
   const JsonRow text = row.has("text_config") ? row.row("text_config") : row;
   CheckpointConfig config;
   config.text = read_text(text, kQwen2Vl);
   config.text.arch = "qwen2vl";
-  config.tower = read_qwen2_vl_tower(row.row("vision_config"), config.text.n_embd);
+  config.tower = read_qwen2_vl_tower(row.row("vision_config"), config.text.n_embd, windows);
   config.may_be_tied = is_tied(row) || is_tied(text);
   read_preprocessor(folder, config.tower);
   return config;
@@ -414,13 +460,14 @@ CheckpointConfig read_checkpoint_config(const std::string& folder, const std::st
   const bool original = architecture == "LlavaLlamaForCausalLM" || mistral;
   const bool next = architecture == "LlavaNextForConditionalGeneration" || architecture == "llava_next";
   const bool qwen = architecture == "Qwen2VLForConditionalGeneration" || architecture == "qwen2_vl";
+  const bool qwen25 = architecture == "Qwen2_5_VLForConditionalGeneration" || architecture == "qwen2_5_vl";
   const bool llava = architecture == "LlavaForConditionalGeneration" || architecture == "llava";
   const bool onevision =
       architecture == "LlavaOnevisionForConditionalGeneration" || architecture == "llava_onevision";
-  WINNOW_CHECK(original || next || llava || onevision || qwen, Unsupported, kWhere,
+  WINNOW_CHECK(original || next || llava || onevision || qwen || qwen25, Unsupported, kWhere,
                "{}: architecture, got '{}', expected LlavaForConditionalGeneration, "
-               "LlavaNextForConditionalGeneration, LlavaOnevisionForConditionalGeneration or "
-               "Qwen2VLForConditionalGeneration (transformers), "
+               "LlavaNextForConditionalGeneration, LlavaOnevisionForConditionalGeneration, "
+               "Qwen2VLForConditionalGeneration or Qwen2_5_VLForConditionalGeneration (transformers), "
                "LlavaLlamaForCausalLM or LlavaMistralForCausalLM (the original LLaVA)",
                path, architecture);
   WINNOW_CHECK(original || tower_folder.empty(), InvalidArgument, kWhere,
@@ -428,8 +475,8 @@ CheckpointConfig read_checkpoint_config(const std::string& folder, const std::st
   WINNOW_CHECK(!original || !tower_folder.empty(), InvalidArgument, kWhere,
                "{}: the tower is a checkpoint of its own ({}): give its folder with --tower", path,
                text_or(row, "mm_vision_tower", "a CLIP model"));
-  if (qwen) return read_qwen2_vl(row, folder);
   if (onevision) return read_onevision(row, folder);
+  if (qwen || qwen25) return read_qwen2_vl(row, folder, qwen25);
   return original ? read_original(row, tower_folder, mistral) : read_transformers(row, folder, next);
 }
 

@@ -1,6 +1,7 @@
 #pragma once
 
-// What the JSON files of a LLaVA-1.5, LLaVA-NeXT, LLaVA-OneVision or Qwen2-VL checkpoint say about the model.
+// What the JSON files of a LLaVA-1.5, LLaVA-NeXT, LLaVA-OneVision, Qwen2-VL or Qwen2.5-VL checkpoint say
+// about the model.
 
 #include <optional>
 #include <string>
@@ -19,6 +20,7 @@ struct CheckpointConfig {
   bool may_be_tied = false;  ///< the output head may be the token embedding
   bool is_mistral = false;   ///< a Llama of other sizes, and another prompt
 
+  /// Or a Qwen2.5-VL.
   bool is_qwen2_vl() const { return tower.rotary; }
   bool is_onevision() const { return tower.siglip; }
   /// The text model is Qwen2's: biases, no reordered rows, tokenizer.json.
@@ -26,7 +28,8 @@ struct CheckpointConfig {
 };
 
 /// config.json of transformers' LlavaForConditionalGeneration, LlavaNextForConditionalGeneration,
-/// LlavaOnevisionForConditionalGeneration and Qwen2VLForConditionalGeneration, or of the original
+/// LlavaOnevisionForConditionalGeneration, Qwen2VLForConditionalGeneration and
+/// Qwen2_5_VLForConditionalGeneration, or of the original
 /// LlavaLlamaForCausalLM and LlavaMistralForCausalLM, which take the tower's shape and pixels from the CLIP
 /// checkpoint in `tower_folder` (else empty). A key that is left out has its default in transformers. Throws
 /// NotFound, Corrupt, Unsupported (another architecture, activation, projector, rotary scaling, a sliding

@@ -36,7 +36,7 @@ engine::MlpConfig projector_config(const CheckpointConfig& config) {
   if (!config.is_qwen2_vl()) return {{tower.grid()}, tower.n_embd, config.text.n_embd, config.text.n_embd};
   const engine::PatchMerge merge{tower.grid(), tower.group_side, false, true};
   const int64_t width = merge.width(tower.n_embd);
-  return {merge, width, static_cast<int32_t>(width), config.text.n_embd, tower.eps};
+  return {merge, width, static_cast<int32_t>(width), config.text.n_embd, tower.eps, tower.rms_norm};
 }
 
 Tensors text_tensors(const CheckpointConfig& config, const Checkpoint& checkpoint, const TensorLayout& layout,
@@ -160,7 +160,8 @@ ConvertedFiles convert_checkpoint(const ConvertOptions& options) {
   std::optional<Checkpoint> separate;
   if (!holds_tower(checkpoint) && !options.tower.empty()) separate.emplace(options.tower);
   const Checkpoint& tower = separate ? *separate : checkpoint;
-  const TensorLayout layout = find_layout(checkpoint, tower);
+  TensorLayout layout = find_layout(checkpoint, tower);
+  layout.is_gated = config.tower.gated;
   config.text.tied = config.may_be_tied && checkpoint.find(layout.head + ".weight") == nullptr;
   std::optional<TextTower> text_tower;
   if (!options.text_tower.empty()) text_tower.emplace(options.text_tower);

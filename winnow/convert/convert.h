@@ -1,7 +1,7 @@
 #pragma once
 
-// A LLaVA-1.5, LLaVA-NeXT, LLaVA-OneVision or Qwen2-VL checkpoint of Hugging Face as the GGUF pair that the
-// engine and llama.cpp read.
+// A LLaVA-1.5, LLaVA-NeXT, LLaVA-OneVision, Qwen2-VL or Qwen2.5-VL checkpoint of Hugging Face as the GGUF
+// pair that the engine and llama.cpp read.
 
 #include <ggml.h>
 

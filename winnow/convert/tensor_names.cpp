@@ -37,6 +37,8 @@ constexpr Names kQwenBlock[] = {
     {"ln1", "norm1"},       {"ln2", "norm2"},          {"attn_q", "attn.qkv"}, {"attn_k", "attn.qkv"},
     {"attn_v", "attn.qkv"}, {"attn_out", "attn.proj"}, {"ffn_up", "mlp.fc1"},  {"ffn_down", "mlp.fc2"},
 };
+constexpr Names kGatedMlp[] = {
+    {"ffn_gate", "mlp.gate_proj"}, {"ffn_up", "mlp.up_proj"}, {"ffn_down", "mlp.down_proj"}};
 constexpr Names kQwenTower[] = {{"v.patch_embd", "patch_embed.proj"}, {"v.post_ln", "merger.ln_q"}};
 constexpr Names kText[] = {{"token_embd", "embed_tokens"}, {"output_norm", "norm"}};
 constexpr Names kTower[] = {
@@ -76,7 +78,11 @@ std::string stem_name(const TensorLayout& layout, std::string_view stem) {
   if (stem == "mm.0") return layout.linear1;
   if (stem == "mm.2") return layout.linear2;
   if (layout.is_qwen2_vl) {
-    if (stem.starts_with("v.blk.")) return block_name(kQwenBlock, layout.tower, stem.substr(6), "blocks");
+    if (stem.starts_with("v.blk.")) {
+      const bool gated = layout.is_gated && stem.find(".ffn_") != std::string_view::npos;
+      const std::span<const Names> names = gated ? std::span<const Names>(kGatedMlp) : kQwenBlock;
+      return block_name(names, layout.tower, stem.substr(6), "blocks");
+    }
     if (const auto name = translated(kQwenTower, stem); !name.empty())
       return fmt::format("{}{}", layout.tower, name);
   }

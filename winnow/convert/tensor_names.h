@@ -17,14 +17,15 @@ struct TensorLayout {
   std::string linear1, linear2;  ///< the projector's layers without ".weight"
   std::string newline{};         ///< LLaVA-NeXT's and LLaVA-OneVision's token behind a row of tiles
   bool is_qwen2_vl = false;      ///< the tower's blocks and merger are named as in Qwen2-VL
+  bool is_gated = false;         ///< and the blocks' MLP as in Qwen2.5-VL, which the caller knows
 };
 
 /// Whether the weights of a tower are there; the original authors store them only where they were trained.
 bool holds_tower(const Checkpoint& checkpoint);
 
 /// The layout of transformers before and since 4.52, or of the original authors, by the tensors that are
-/// there; of Qwen2-VL before (as published) and since. The tower is the one in `tower`. Throws NotFound when
-/// a part has none of the known names.
+/// there; of Qwen2-VL and Qwen2.5-VL before (as published) and since. The tower is the one in `tower`. Throws
+/// NotFound when a part has none of the known names.
 TensorLayout find_layout(const Checkpoint& checkpoint, const Checkpoint& tower);
 
 /// Checkpoint's name of a GGUF tensor ("blk.3.attn_q.weight", "v.pre_ln.bias", "mm.0.weight"); empty for

@@ -103,8 +103,9 @@ void set_clip_keys(const ClipConfig& config, const MlpConfig& projector, GgufWri
   writer.set_bool("clip.has_vision_encoder", true);
   const bool qwen = config.rotary;
   if (!qwen) writer.set_bool("clip.has_llava_projector", true);
-  writer.set_str("clip.projector_type", qwen ? "qwen2vl_merger" : "mlp");
-  writer.set_bool("clip.use_gelu", config.use_gelu);
+  const bool windows = config.window_side > 0;
+  writer.set_str("clip.projector_type", windows ? "qwen2.5vl_merger" : qwen ? "qwen2vl_merger" : "mlp");
+  if (!windows) writer.set_bool("clip.use_gelu", config.use_gelu);
   set_count(writer, "clip.vision.image_size", config.image_size_px);
   set_count(writer, "clip.vision.patch_size", config.patch_size_px);
   set_count(writer, "clip.vision.embedding_length", config.n_embd);
@@ -120,6 +121,12 @@ void set_clip_keys(const ClipConfig& config, const MlpConfig& projector, GgufWri
   if (config.takes_any_size()) {
     set_count(writer, "clip.vision.image_min_pixels", static_cast<int32_t>(config.own_size.min));
     set_count(writer, "clip.vision.image_max_pixels", static_cast<int32_t>(config.own_size.max));
+  }
+  if (windows) {
+    writer.set_bool("clip.use_silu", true);
+    set_count(writer, "clip.vision.n_wa_pattern", config.full_every);
+    set_count(writer, "clip.vision.window_size",
+              config.window_side * config.group_side * config.patch_size_px);
   }
   writer.set_f32("clip.vision.attention.layer_norm_epsilon", config.eps);
   writer.set_f32_array("clip.vision.image_mean", config.mean);

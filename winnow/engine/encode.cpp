@@ -194,7 +194,9 @@ PixelSize read_size(const ClipConfig& clip) {
 /// Shows what the tower reads of one input.
 void show_pixels(const ClipConfig& clip, const Pixels& pixels, const Observer& observer) {
   if (clip.takes_any_size()) {
-    const std::vector<float> values = repeat_frames(clip, cut_patches(clip, pixels));
+    ClipConfig by_group = clip;  // transformers' processor knows no windows
+    by_group.window_side = 0;
+    const std::vector<float> values = repeat_frames(clip, cut_patches(by_group, pixels));
     const int64_t n = clip.n_patch();
     const int64_t shape[] = {n, std::ssize(values) / n};
     observer("pixel_values", shape, values);

@@ -21,10 +21,12 @@ double decoder_prefill_flops(const LlamaConfig& c, std::span<const int32_t> toke
 
 double tower_flops(const ClipConfig& c, std::span<const BlockRows> rows) {
   const double d = c.n_embd;
+  const double n_matrix = c.gated ? 3.0 : 2.0;
   double total = 0.0;
   for (const BlockRows& block : rows) {
     const double n = block.attention;
-    total += n * 2.0 * 4.0 * d * d + 4.0 * n * n * d + block.mlp * 2.0 * 2.0 * d * c.n_ff;
+    const double pairs = block.pairs > 0 ? static_cast<double>(block.pairs) : n * n;
+    total += n * 2.0 * 4.0 * d * d + 4.0 * pairs * d + block.mlp * 2.0 * n_matrix * d * c.n_ff;
   }
   const double n_patch = rows.empty() ? 0.0 : rows.front().attention - (c.has_cls ? 1.0 : 0.0);
   return total + 2.0 * n_patch * 3.0 * c.n_frame * c.patch_size_px * c.patch_size_px * d;

@@ -83,7 +83,7 @@ ggml_tensor* attention_rows(ggml_context* ctx, ggml_tensor* q, ggml_tensor* k, g
 
 ggml_tensor* attention(ggml_context* ctx, ggml_tensor* q, ggml_tensor* k, ggml_tensor* v, ggml_tensor* mask,
                        bool fused) {
-  const int64_t n_query = q->ne[1];
+  const int64_t n_query = q->ne[1] * q->ne[3];
   const int64_t width = q->ne[0] * q->ne[2];
   if (fused) {
     ggml_tensor* out = ggml_flash_attn_ext(ctx, q, k, v, mask, attention_scale(q), 0.0f, 0.0f);

@@ -79,7 +79,8 @@ ggml_tensor* rms_norm(ggml_context* ctx, ggml_tensor* x, ggml_tensor* weight, fl
 
 /// softmax(q k^T / sqrt(d_head) + mask) v for all heads. ne: q {d_head, n_query, n_head}, k and v {d_head,
 /// n_key, n_head_kv} (views), mask {n_key, n_query} or nullptr (f16 when fused, f32 otherwise). Returns ne
-/// {d_head * n_head, n_query}.
+/// {d_head * n_head, n_query}. All may have a fourth dimension, a batch whose rows come out one after the
+/// other.
 ggml_tensor* attention(ggml_context* ctx, ggml_tensor* q, ggml_tensor* k, ggml_tensor* v, ggml_tensor* mask,
                        bool fused);
 /// softmax(q k^T / sqrt(d_head) + mask) alone, ne {n_key, n_query, n_head}: the few rows that a method looks

@@ -34,169 +34,15 @@ constexpr float kNormStd = 0.1F;
 constexpr float kBiasStd = 0.1F;
 constexpr float kPositionStd = 0.5F;
 
-SynthShape clip_l_336(std::string name, int32_t n_embd, int32_t n_ff, int32_t n_layer, int32_t n_head) {
-  return {.name = std::move(name),
-          .n_embd = n_embd,
-          .n_ff = n_ff,
-          .n_layer = n_layer,
-          .n_head = n_head,
-          .n_head_kv = n_head,
-          .n_vocab = 32000,
-          .n_ctx = 4096,
-          .tower_embd = 1024,
-          .tower_ff = 4096,
-          .tower_layers = 24,
-          .tower_head = 16,
-          .image_px = 336,
-          .patch_px = 14};
-}
-
-/// LLaVA-NeXT: the same tower on tiles, resolutions in the order of the published configurations.
-SynthShape with_tiles(SynthShape shape) {
-  shape.resolutions = {{672, 336}, {336, 672}, {672, 672}, {336, 1008}, {1008, 336}};
-  return shape;
-}
-
-SynthShape mistral_7b(SynthShape shape) {
-  shape.n_head_kv = 8;
-  shape.n_ctx = 32768;
-  shape.rope_freq_base = 1e6F;
-  return shape;
-}
-
-/// LLaVA-OneVision: SigLIP so400m without its last block, on tiles of every size up to 6 x 6, height first.
-SynthShape with_siglip(SynthShape shape) {
-  shape.image_px = 384;
-  shape.patch_px = 14;
-  shape.tower_embd = 1152;
-  shape.tower_ff = 4304;
-  shape.tower_layers = 26;
-  shape.tower_head = 16;
-  for (int32_t rows = 1; rows <= 6; ++rows) {
-    for (int32_t cols = 1; cols <= 6; ++cols) shape.resolutions.push_back({cols * 384, rows * 384});
-  }
-  shape.max_tiles = 9;
-  shape.siglip = shape.qwen2 = shape.all_blocks = true;
-  shape.rope_freq_base = 1e6F;
-  shape.rms_eps = shape.tower_eps = 1e-6F;
-  shape.tower_cls = false;
-  return shape;
-}
-
-/// llava-hf/llava-onevision-qwen2-0.5b-ov-hf and -7b-ov-hf.
-SynthShape onevision_0_5b() {
-  return with_siglip({.name = "llava-onevision-0.5b",
-                      .n_embd = 896,
-                      .n_ff = 4864,
-                      .n_layer = 24,
-                      .n_head = 14,
-                      .n_head_kv = 2,
-                      .n_vocab = 152000,
-                      .n_ctx = 32768,
-                      .tied_output = true});
-}
-
-SynthShape onevision_7b() {
-  return with_siglip({.name = "llava-onevision-7b",
-                      .n_embd = 3584,
-                      .n_ff = 18944,
-                      .n_layer = 28,
-                      .n_head = 28,
-                      .n_head_kv = 4,
-                      .n_vocab = 152128,
-                      .n_ctx = 32768});
-}
-
-/// Qwen/Qwen2-VL-2B-Instruct.
-SynthShape qwen2_vl_2b() {
-  return {.name = "qwen2-vl-2b",
-          .n_embd = 1536,
-          .n_ff = 8960,
-          .n_layer = 28,
-          .n_head = 12,
-          .n_head_kv = 2,
-          .n_vocab = 151936,
-          .n_ctx = 32768,
-          .tower_embd = 1280,
-          .tower_ff = 5120,
-          .tower_layers = 32,
-          .tower_head = 16,
-          .image_px = 560,
-          .patch_px = 14,
-          .merge = 2,
-          .qwen2_vl = true,
-          .rope_freq_base = 1e6F,
-          .rms_eps = 1e-6F,
-          .tied_output = true,
-          .tower_eps = 1e-6F,
-          .tower_cls = false,
-          .all_blocks = true};
-}
-
-SynthShape tiny() {
-  return {.name = "tiny",
-          .n_embd = 256,
-          .n_ff = 512,
-          .n_layer = 4,
-          .n_head = 8,
-          .n_head_kv = 4,
-          .n_vocab = 512,
-          .n_ctx = 512,
-          .tower_embd = 64,
-          .tower_ff = 128,
-          .tower_layers = 4,
-          .tower_head = 4,
-          .image_px = 56,
-          .patch_px = 14,
-          .clip_text_embd = 48,
-          .clip_text_ff = 96,
-          .clip_text_layers = 3,
-          .clip_text_head = 4,
-          .clip_text_ctx = 16,
-          .clip_joint = 32};
-}
-
-/// As of the published ones a rest of pixels is in no patch; pictures of more than 2 tiles are shrunk.
-SynthShape tiny_onevision() {
-  SynthShape shape = tiny();
-  shape.name = "tiny-onevision";
-  shape.image_px = 60;
-  for (int32_t rows = 1; rows <= 3; ++rows) {
-    for (int32_t cols = 1; cols <= 3; ++cols) shape.resolutions.push_back({cols * 60, rows * 60});
-  }
-  shape.max_tiles = 2;
-  shape.siglip = shape.qwen2 = shape.all_blocks = true;
-  shape.tower_eps = 1e-6F;
-  shape.tower_cls = false;
-  return shape;
-}
-
-const std::vector<SynthShape>& shapes() {
-  static const std::vector<SynthShape> table = {
-      clip_l_336("llava-1.5-7b", 4096, 11008, 32, 32),
-      clip_l_336("llava-1.5-13b", 5120, 13824, 40, 40),
-      with_tiles(clip_l_336("llava-next-7b", 4096, 11008, 32, 32)),
-      with_tiles(mistral_7b(clip_l_336("llava-next-mistral-7b", 4096, 14336, 32, 32))),
-      onevision_0_5b(),
-      onevision_7b(),
-      qwen2_vl_2b(),
-      tiny(),
-      tiny_onevision(),
-  };
-  return table;
-}
-
-/// SigLIP's tower has no other form.
-void check_siglip(const SynthShape& s) {
-  const bool good = !s.tower_cls && s.all_blocks && !s.text_tower && !s.qwen2_vl;
-  WINNOW_CHECK(
-      !s.siglip || good, InvalidArgument, "synth.synth_model",
-      "a SigLIP tower with {} blocks, {}[CLS] and {}text tower, expected all blocks and none of the others",
-      s.all_blocks ? "all" : "not all", s.tower_cls ? "" : "no ", s.text_tower ? "a " : "no ");
-}
-
 /// Qwen2-VL's tower has no other form.
 void check_qwen2_vl(const SynthShape& s) {
+  const int64_t group_px = int64_t{s.merge} * s.patch_px;
+  WINNOW_CHECK(
+      s.window_px == 0 || (s.qwen2_vl && s.window_px > 0 && s.window_px % group_px == 0 && s.full_every >= 1),
+      InvalidArgument, "synth.synth_model",
+      "windows of {} px, whole attention in every block of {}, expected a multiple of {} px in a Qwen2-VL "
+      "and 1 or more",
+      s.window_px, s.full_every, group_px);
   if (!s.qwen2_vl) return;
   WINNOW_CHECK(
       s.merge >= 2 && s.all_blocks && !s.tower_cls && s.resolutions.empty() && !s.text_tower, InvalidArgument,
@@ -321,16 +167,16 @@ Tiling tiling(const SynthShape& s) {
 
 int32_t stored_blocks(const SynthShape& s) { return s.all_blocks ? s.tower_layers : s.tower_layers - 1; }
 
-/// One block of CLIP's towers, of width d.
+/// One block of CLIP's towers, of width d; gated: of Qwen2.5-VL's.
 void add_clip_block(std::vector<SynthTensor>& tensors, const std::string& blk, int64_t d, int64_t n_ff,
-                    ggml_type type) {
+                    ggml_type type, bool gated = false) {
   const auto add_linear = [&](const char* name, int64_t n_in, int64_t n_out, float gain) {
     tensors.push_back(matrix(fmt::format("{}{}.weight", blk, name), type, n_in, n_out, gain));
     tensors.push_back(bias(fmt::format("{}{}.bias", blk, name), n_out));
   };
   const auto add_norm = [&](const char* name) {
     tensors.push_back(norm_weight(fmt::format("{}{}.weight", blk, name), d));
-    tensors.push_back(bias(fmt::format("{}{}.bias", blk, name), d));
+    if (!gated) tensors.push_back(bias(fmt::format("{}{}.bias", blk, name), d));
   };
   add_norm("ln1");
   add_linear("attn_q", d, d, kQueryKeyGain);
@@ -338,6 +184,7 @@ void add_clip_block(std::vector<SynthTensor>& tensors, const std::string& blk, i
   add_linear("attn_v", d, d, 1.0F);
   add_linear("attn_out", d, d, kResidualGain);
   add_norm("ln2");
+  if (gated) add_linear("ffn_gate", d, n_ff, 1.0F);
   add_linear("ffn_up", d, n_ff, 1.0F);
   add_linear("ffn_down", n_ff, d, kResidualGain);
 }
@@ -390,11 +237,11 @@ std::vector<SynthTensor> mmproj_tensors(const SynthShape& s, ggml_type type) {
   std::vector<SynthTensor> tensors;
   add_embedding(tensors, s, type);
   for (int32_t block = 0; block < stored_blocks(s); ++block) {
-    add_clip_block(tensors, fmt::format("v.blk.{}.", block), d, s.tower_ff, type);
+    add_clip_block(tensors, fmt::format("v.blk.{}.", block), d, s.tower_ff, type, s.window_px > 0);
   }
   if (s.qwen2_vl) {
     tensors.push_back(norm_weight("v.post_ln.weight", d));
-    tensors.push_back(bias("v.post_ln.bias", d));
+    if (s.window_px == 0) tensors.push_back(bias("v.post_ln.bias", d));
   }
   const int64_t n_hidden = s.qwen2_vl ? d * s.merge * s.merge : s.n_embd;
   tensors.push_back(matrix("mm.0.weight", type, d * s.merge * s.merge, n_hidden, 1.0F));
@@ -461,6 +308,9 @@ ClipConfig clip_config(const SynthShape& s) {
     c.n_frame = 2;
     c.group_side = s.merge;
     c.own_size = {56 * 56, 16384 * 28 * 28};  // of the published processors
+    c.rms_norm = c.gated = s.window_px > 0;
+    c.window_side = s.window_px / (s.merge * s.patch_px);
+    c.full_every = s.full_every;
   }
   return c;
 }
@@ -501,20 +351,6 @@ void write_tensors(const char* what, const std::vector<SynthTensor>& tensors, ui
 }
 
 }  // namespace
-
-const SynthShape& synth_shape(const std::string& name) {
-  for (const SynthShape& shape : shapes()) {
-    if (shape.name == name) return shape;
-  }
-  fail(ErrorCode::NotFound, "synth.synth_shape", "unknown shape, got {}, expected one of {}", name,
-       fmt::join(synth_shape_names(), ", "));
-}
-
-std::vector<std::string> synth_shape_names() {
-  std::vector<std::string> names;
-  for (const SynthShape& shape : shapes()) names.push_back(shape.name);
-  return names;
-}
 
 SynthFiles synth_model(const SynthShape& shape, ggml_type type, uint64_t seed, const std::string& out_dir) {
   constexpr const char* kWhere = "synth.synth_model";

@@ -1,7 +1,7 @@
 #pragma once
 
-// Random-weight LLaVA-1.5, LLaVA-NeXT, LLaVA-OneVision and Qwen2-VL GGUF pairs of real shapes, for latency
-// and for tests: latency does not depend on the weights.
+// Random-weight LLaVA-1.5, LLaVA-NeXT, LLaVA-OneVision, Qwen2-VL and Qwen2.5-VL GGUF pairs of real shapes,
+// for latency and for tests: latency does not depend on the weights.
 
 #include <ggml.h>
 
@@ -37,7 +37,9 @@ struct SynthShape {
   std::vector<PixelSize> resolutions = {};  ///< of tiles, LLaVA-NeXT's; empty: no tiles
   int32_t max_tiles = 0;                    ///< LLaVA-OneVision's anyres_max_N; 0: none
 
-  bool qwen2_vl = false;  ///< tower, merger and M-RoPE of Qwen2-VL; all blocks, no [CLS], merge from 2 on
+  bool qwen2_vl = false;   ///< tower, merger and M-RoPE of Qwen2-VL; all blocks, no [CLS], merge from 2 on
+  int32_t window_px = 0;   ///< > 0: Qwen2.5-VL's blocks, which attend in windows of that side,
+  int32_t full_every = 1;  ///< but every one of that number to all; with qwen2_vl
 
   bool siglip = false;  ///< SigLIP's tower: no [CLS], no norm in front, pixels of mean 0.5; all blocks
   bool qwen2 = false;   ///< text model of the architecture qwen2: biases, halves rotate
@@ -63,9 +65,10 @@ struct SynthShape {
 };
 
 /// The shapes known by name: "llava-1.5-7b", "llava-1.5-13b", "llava-next-7b" (Vicuna),
-/// "llava-next-mistral-7b", "llava-onevision-0.5b", "llava-onevision-7b", "qwen2-vl-2b", "tiny" (n_embd 256,
-/// 4 layers, grouped-query attention, 16 visual tokens; every type fits), "tiny-onevision" (the same text
-/// model with biases, 16 visual tokens for each of up to 9 tiles). Throws NotFound.
+/// "llava-next-mistral-7b", "llava-onevision-0.5b", "llava-onevision-7b", "qwen2-vl-2b", "qwen2-vl-7b",
+/// "qwen2.5-vl-3b", "qwen2.5-vl-7b", "qwen2.5-vl-72b", "tiny" (n_embd 256, 4 layers, grouped-query attention,
+/// 16 visual tokens; every type fits), "tiny-onevision" (the same text model with biases, 16 visual tokens
+/// for each of up to 9 tiles). Throws NotFound.
 const SynthShape& synth_shape(const std::string& name);
 std::vector<std::string> synth_shape_names();
 

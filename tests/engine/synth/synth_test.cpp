@@ -168,7 +168,7 @@ TEST(SynthShapes, NamesTypesAndErrors) {
   EXPECT_EQ(parse_weight_type("Q4_K"), GGML_TYPE_Q4_K);
   EXPECT_EQ(parse_weight_type("q4_k"), GGML_TYPE_Q4_K);
   EXPECT_THROW(parse_weight_type("q3"), Error);
-  EXPECT_EQ(synth_shape_names().size(), 9U);
+  EXPECT_EQ(synth_shape_names().size(), 13U);
   EXPECT_EQ(synth_shape("llava-next-7b").resolutions.size(), 5U);
   EXPECT_EQ(synth_shape("llava-next-mistral-7b").n_head_kv, 8);
   EXPECT_TRUE(synth_shape("llava-1.5-7b").resolutions.empty());

@@ -7,17 +7,19 @@ namespace {
 
 constexpr const char* kWhere = "engine.projector";
 constexpr const char* kQwen2Merger = "qwen2vl_merger";
+constexpr const char* kQwen25Merger = "qwen2.5vl_merger";
 
 }  // namespace
 
 MlpConfig read_mlp_config(const GgufFile& file, int32_t d_tower, prune::Grid patches) {
   const std::string type = file.text_or("clip.projector_type", "mlp");
-  WINNOW_CHECK(type == "mlp" || type == kQwen2Merger, Unsupported, kWhere,
-               "{}: projector, got '{}', expected 'mlp' or '{}'", file.path(), type, kQwen2Merger);
-  const bool qwen = type == kQwen2Merger;
+  const bool qwen = type == kQwen2Merger || type == kQwen25Merger;
+  WINNOW_CHECK(type == "mlp" || qwen, Unsupported, kWhere,
+               "{}: projector, got '{}', expected 'mlp', '{}' or '{}'", file.path(), type, kQwen2Merger,
+               kQwen25Merger);
   PatchMerge merge = read_patch_merge(file, patches);
   if (qwen) merge = {patches, file.has("clip.vision.spatial_merge_size") ? merge.side : 2, false, true};
-  MlpConfig config{merge, merge.width(d_tower), 1, 1, 0.0F};
+  MlpConfig config{merge, merge.width(d_tower), 1, 1, 0.0F, type == kQwen25Merger};
   if (qwen) config.norm_eps = static_cast<float>(file.real("clip.vision.attention.layer_norm_epsilon"));
   if (const GgufTensor* first = file.find("mm.0.weight")) {
     config.n_hidden = static_cast<int32_t>(first->ne[1]);
@@ -38,7 +40,8 @@ std::vector<TensorSpec> mlp_tensors(const MlpConfig& c) {
       {"mm.2.bias", {c.n_out}},
   };
   if (c.norm_eps > 0.0F) {
-    for (const char* name : {"v.post_ln.weight", "v.post_ln.bias"}) table.push_back({name, {c.d_patch()}});
+    table.push_back({"v.post_ln.weight", {c.d_patch()}});
+    if (!c.rms_norm) table.push_back({"v.post_ln.bias", {c.d_patch()}});
   }
   return table;
 }
@@ -53,7 +56,9 @@ std::vector<float> run_mlp(const MlpConfig& config, const Weights& weights, std:
   ggml_tensor* x = graph.input(GGML_TYPE_F32, {config.n_in, n}, features.data());
   if (config.norm_eps > 0.0F) {
     x = ggml_reshape_2d(ctx, x, config.d_patch(), n * config.n_in / config.d_patch());
-    x = layer_norm(ctx, x, weights.at("v.post_ln.weight"), weights.at("v.post_ln.bias"), config.norm_eps);
+    ggml_tensor* scale = weights.at("v.post_ln.weight");
+    x = config.rms_norm ? rms_norm(ctx, x, scale, config.norm_eps)
+                        : layer_norm(ctx, x, scale, weights.at("v.post_ln.bias"), config.norm_eps);
     x = ggml_reshape_2d(ctx, x, config.n_in, n);
   }
   x = linear(ctx, x, weights.at("mm.0.weight"), weights.at("mm.0.bias"));

@@ -13,13 +13,14 @@ namespace winnow::engine {
 
 /// LLaVA-1.5's projector (Liu et al. 2023, arXiv 2310.03744): Linear, GELU, Linear, for each patch or, if the
 /// model merges patches, for each group of them. Qwen2-VL's PatchMerger (Wang et al. 2024, arXiv 2409.12191)
-/// is the same of 2 x 2 patches, with a LayerNorm of each patch in front.
+/// is the same of 2 x 2 patches, with a LayerNorm of each patch in front; Qwen2.5-VL's has an RMSNorm there.
 struct MlpConfig {
   PatchMerge merge;
   int64_t n_in = 0;
   int32_t n_hidden = 0;
   int32_t n_out = 0;
   float norm_eps = 0.0F;  ///< > 0: v.post_ln stands in front
+  bool rms_norm = false;  ///< and is an RMSNorm
 
   /// Width of one patch in front of the merging.
   int64_t d_patch() const { return merge.mean ? n_in : n_in / (int64_t{merge.side} * merge.side); }

@@ -9,6 +9,7 @@
 #include "winnow/base/error.h"
 #include "winnow/engine/vision/clip_graph.h"
 #include "winnow/engine/vision/patches.h"
+#include "winnow/engine/vision/windows.h"
 #include "winnow/prune/tome.h"
 #include "winnow/prune/tower_method.h"
 
@@ -17,19 +18,21 @@ namespace {
 
 constexpr const char* kWhere = "engine.clip";
 
-/// Reads a signal and drops [CLS]: its row of keys, its column of attention.
+/// Reads a signal, drops [CLS] (its row of keys, its column of attention) and undoes the order of windows.
 TowerSignal without_cls(const Wanted& item, const Graph& graph, const ClipConfig& config) {
   const std::vector<float> all = graph.read(item.tensor);
   TowerSignal signal = item.signal;
   const int64_t n_cls = config.has_cls ? 1 : 0;
   if (signal.need.signal == prune::Signal::TowerKeys) {
-    signal.values.assign(all.begin() + n_cls * config.n_embd, all.end());
+    signal.values =
+        groups_in_raster_order(config, {all.begin() + n_cls * config.n_embd, all.end()}, 1, config.n_embd);
     return signal;
   }
   for (int64_t r = 0; r < signal.rows; ++r) {
     const auto row = all.begin() + r * item.n_token;
     signal.values.insert(signal.values.end(), row + n_cls, row + item.n_token);
   }
+  signal.values = groups_in_raster_order(config, std::move(signal.values), signal.rows, 1);
   return signal;
 }
 
@@ -166,7 +169,8 @@ TowerOutput ClipRun::run(const Pixels& pixels) {
     const auto n_attention = static_cast<int32_t>(x->ne[1]);
     x = clip_->attention_half(x, il, request_, log_sizes_);
     x = merged(x, il, prune::MergePlace::BehindAttention);
-    out_.rows.push_back({n_attention, static_cast<int32_t>(x->ne[1])});
+    out_.rows.push_back(
+        {n_attention, static_cast<int32_t>(x->ne[1]), config_.is_windowed(il) ? window_pairs(config_) : 0});
     x = clip_->mlp_half(x, il);
     x = merged(x, il, prune::MergePlace::BehindBlock);
     if (il + 1 == config_.n_layer) last = x;
@@ -185,7 +189,7 @@ TowerOutput ClipRun::run(const Pixels& pixels) {
     cls = clip_->graph.output(ggml_cont(ctx, ggml_view_2d(ctx, last, last->ne[0], 1, last->nb[1], 0)));
   }
   end();
-  out_.features = clip_->graph.read(selected);
+  out_.features = groups_in_raster_order(config_, clip_->graph.read(selected), 1, config_.n_embd);
   if (cls != nullptr) out_.cls = clip_->graph.read(cls);
   if (method_ != nullptr) out_.merge = of_patches(plan_, n_cls_);
   return std::move(out_);

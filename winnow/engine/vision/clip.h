@@ -45,8 +45,17 @@ struct ClipConfig {
   PixelRange own_size{};   ///< a picture is read in about its own size; image_size_px is only typical
   prune::Grid fitted{};    ///< patches of the picture at hand; {0, 0}: image_size_px
 
+  // And Qwen2.5-VL's (windows.h):
+  bool rms_norm = false;    ///< RMSNorm instead of LayerNorm
+  bool gated = false;       ///< SiLU of a gate instead of an activation between the two matrices
+  int32_t window_side = 0;  ///< > 0: attention is in windows of that side, in groups
+  int32_t full_every = 1;   ///< but in every block of that number
+
   bool takes_any_size() const { return own_size.max > 0; }
-  ClipBlockShape block() const { return {"v", n_embd, n_ff, n_head, eps, use_gelu, ffn_swapped, siglip}; }
+  bool is_windowed(int32_t il) const { return window_side > 0 && (il + 1) % full_every != 0; }
+  ClipBlockShape block() const {
+    return {"v", n_embd, n_ff, n_head, eps, use_gelu, ffn_swapped, siglip, rms_norm, gated};
+  }
   prune::Grid grid() const {
     return fitted.rows > 0 ? fitted
                            : prune::Grid{image_size_px / patch_size_px, image_size_px / patch_size_px};
@@ -96,9 +105,11 @@ struct TowerSignal {
 struct BlockRows {
   int32_t attention = 0;
   int32_t mlp = 0;
+  int64_t pairs = 0;  ///< of a query and a key, where attention is in windows; 0: all
 };
 
-/// n tokens: the patches, or what their merging left.
+/// n tokens: the patches, or what their merging left. Patches are group after group (ClipConfig::group_side)
+/// in raster order, however the tower's own rows lie; a trace shows those.
 struct TowerOutput {
   std::vector<float> features;  // [n, n_embd], without [CLS]
   std::vector<float> cls;       // [1, n_embd] the same of [CLS], if ClsToken was asked for

@@ -37,12 +37,13 @@ void add_block_tensors(std::vector<TensorSpec>& table, const ClipBlockShape& sha
     const int64_t n_out = weight[0];
     const WeightUse use = weight.size() == 2 ? WeightUse::Matrix : WeightUse::Small;
     table.push_back({name + ".weight", std::move(weight), use});
-    table.push_back({name + ".bias", {n_out}});
+    if (!shape.rms_norm || use == WeightUse::Matrix) table.push_back({name + ".bias", {n_out}});
   };
   const int64_t d = shape.n_embd;
   const int64_t ff = shape.n_ff;
   for (const char* part : {"attn_q", "attn_k", "attn_v", "attn_out"}) add(part, {d, d});
   for (const char* part : {"ln1", "ln2"}) add(part, {d});
+  if (shape.gated) add("ffn_gate", {ff, d});
   add(up(shape), {ff, d});
   add(down(shape), {d, ff});
 }
@@ -61,33 +62,49 @@ ggml_tensor* ClipBlocks::apply(ggml_context* ctx, ggml_tensor* x, int32_t il, st
   return linear(ctx, x, weight(il, fmt::format("{}.weight", part)), weight(il, fmt::format("{}.bias", part)));
 }
 
+ggml_tensor* ClipBlocks::norm(ggml_context* ctx, ggml_tensor* x, int32_t il, std::string_view part) const {
+  ggml_tensor* scale = weight(il, fmt::format("{}.weight", part));
+  if (shape_.rms_norm) return rms_norm(ctx, x, scale, shape_.eps);
+  return layer_norm(ctx, x, scale, weight(il, fmt::format("{}.bias", part)), shape_.eps);
+}
+
 ggml_tensor* ClipBlocks::norm1(ggml_context* ctx, ggml_tensor* x, int32_t il) const {
-  return layer_norm(ctx, x, weight(il, "ln1.weight"), weight(il, "ln1.bias"), shape_.eps);
+  return norm(ctx, x, il, "ln1");
 }
 
 ClipQueryKey ClipBlocks::query_key(ggml_context* ctx, ggml_tensor* h, int32_t il) const {
   return {apply(ctx, h, il, "attn_q"), apply(ctx, h, il, "attn_k")};
 }
 
-ggml_tensor* ClipBlocks::heads(ggml_context* ctx, ggml_tensor* x) const {
-  ggml_tensor* split = ggml_reshape_3d(ctx, x, shape_.n_embd / shape_.n_head, shape_.n_head, x->ne[1]);
+ggml_tensor* ClipBlocks::heads(ggml_context* ctx, ggml_tensor* x, const WindowRows* windows) const {
+  if (windows != nullptr && windows->rows != nullptr) x = ggml_get_rows(ctx, x, windows->rows);
+  const int64_t n_row = windows != nullptr ? windows->n_row : x->ne[1];
+  ggml_tensor* split =
+      ggml_reshape_4d(ctx, x, shape_.n_embd / shape_.n_head, shape_.n_head, n_row, x->ne[1] / n_row);
   return ggml_permute(ctx, split, 0, 2, 1, 3);
 }
 
 ggml_tensor* ClipBlocks::attend(ggml_context* ctx, ggml_tensor* h, const ClipQueryKey& qk, ggml_tensor* mask,
-                                int32_t il) const {
-  ggml_tensor* q = heads(ctx, qk.q);
-  ggml_tensor* k = heads(ctx, qk.k);
-  ggml_tensor* v = heads(ctx, apply(ctx, h, il, "attn_v"));
+                                int32_t il, const WindowRows* windows) const {
+  ggml_tensor* q = heads(ctx, qk.q, windows);
+  ggml_tensor* k = heads(ctx, qk.k, windows);
+  ggml_tensor* v = heads(ctx, apply(ctx, h, il, "attn_v"), windows);
+  if (windows != nullptr) mask = windows->mask;
   if (fused_) {
     k = ggml_cast(ctx, k, GGML_TYPE_F16);
     v = ggml_cast(ctx, v, GGML_TYPE_F16);
   }
-  return apply(ctx, attention(ctx, q, k, v, mask, fused_), il, "attn_out");
+  ggml_tensor* out = attention(ctx, q, k, v, mask, fused_);
+  if (windows != nullptr && windows->places != nullptr) out = ggml_get_rows(ctx, out, windows->places);
+  return apply(ctx, out, il, "attn_out");
 }
 
 ggml_tensor* ClipBlocks::mlp(ggml_context* ctx, ggml_tensor* x, int32_t il) const {
-  ggml_tensor* h = layer_norm(ctx, x, weight(il, "ln2.weight"), weight(il, "ln2.bias"), shape_.eps);
+  ggml_tensor* h = norm(ctx, x, il, "ln2");
+  if (shape_.gated) {
+    ggml_tensor* gate = ggml_silu(ctx, apply(ctx, h, il, "ffn_gate"));
+    return apply(ctx, ggml_mul(ctx, gate, apply(ctx, h, il, up(shape_))), il, down(shape_));
+  }
   h = apply(ctx, h, il, up(shape_));
   if (shape_.tanh_gelu) {
     h = tanh_gelu(ctx, h);

@@ -25,6 +25,8 @@ struct ClipBlockShape {
   bool use_gelu = false;     ///< exact GELU instead of CLIP's quick GELU
   bool ffn_swapped = false;  ///< oldest files call the two feed-forward matrices by each other's names
   bool tanh_gelu = false;    ///< SigLIP's: GELU in its tanh form, whatever use_gelu says
+  bool rms_norm = false;     ///< RMSNorm instead of LayerNorm
+  bool gated = false;        ///< SiLU of a gate instead of an activation between the two matrices
 };
 
 /// "t.blk.3.ln1.weight" of tower "t", block 3, part "ln1.weight".
@@ -40,6 +42,15 @@ struct ClipQueryKey {
   ggml_tensor* k;
 };
 
+/// Rows that attend in windows (WindowBatch) as tensors of a graph: the rows of every window stand together.
+struct WindowRows {
+  int64_t n_row = 0;              ///< of each window
+  ggml_tensor* rows = nullptr;    ///< ne {n_window * n_row}, which rows; nullptr: as they are
+  ggml_tensor* places = nullptr;  ///< ne {n}, where they are; with `rows`
+  ggml_tensor* used = nullptr;    ///< ne {1, n_row, 1, n_window}, 1 or 0; with `rows`
+  ggml_tensor* mask = nullptr;    ///< ne {n_row, n_row, 1, n_window} of unused keys; with `rows`
+};
+
 /// Parts of blocks as nodes of a graph. Rows of x are tokens, ne {n_embd, n}.
 class ClipBlocks {
  public:
@@ -50,16 +61,18 @@ class ClipBlocks {
   ggml_tensor* norm1(ggml_context* ctx, ggml_tensor* x, int32_t il) const;
   /// Of normed rows.
   ClipQueryKey query_key(ggml_context* ctx, ggml_tensor* h, int32_t il) const;
-  /// What attention adds to x, h its normed rows; mask as engine::attention() takes it.
+  /// What attention adds to x, h its normed rows; mask as engine::attention() takes it. windows: all attend
+  /// in their own, and their mask is the one that counts.
   ggml_tensor* attend(ggml_context* ctx, ggml_tensor* h, const ClipQueryKey& qk, ggml_tensor* mask,
-                      int32_t il) const;
+                      int32_t il, const WindowRows* windows = nullptr) const;
   /// What the second half adds to x.
   ggml_tensor* mlp(ggml_context* ctx, ggml_tensor* x, int32_t il) const;
-  /// ne {n_embd, n} -> {d_head, n, n_head}
-  ggml_tensor* heads(ggml_context* ctx, ggml_tensor* x) const;
+  /// ne {n_embd, n} -> {d_head, n, n_head}, or {d_head, n_row, n_head, n_window}
+  ggml_tensor* heads(ggml_context* ctx, ggml_tensor* x, const WindowRows* windows = nullptr) const;
 
  private:
   ggml_tensor* weight(int32_t il, std::string_view part) const;
+  ggml_tensor* norm(ggml_context* ctx, ggml_tensor* x, int32_t il, std::string_view part) const;
   ggml_tensor* apply(ggml_context* ctx, ggml_tensor* x, int32_t il, std::string_view part) const;
 
   ClipBlockShape shape_;

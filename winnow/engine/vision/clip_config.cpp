@@ -87,7 +87,7 @@ ClipConfig read_clip_config(const GgufFile& file, int32_t feature_blocks) {
   WINNOW_CHECK(c.eps > 0.0f && c.eps < 1.0f, Corrupt, kWhere,
                "{}: layer norm epsilon, got {}, expected 0 to 1", file.path(), c.eps);
   c.use_gelu = file.boolean_or("clip.use_gelu", false);
-  WINNOW_CHECK(!file.boolean_or("clip.use_silu", false), Unsupported, kWhere,
+  WINNOW_CHECK(!file.boolean_or("clip.use_silu", false) || is_qwen2_5_vl(file), Unsupported, kWhere,
                "{}: activation silu, expected gelu or quick gelu", file.path());
   c.mean = three_numbers(file, "clip.vision.image_mean");
   c.std = three_numbers(file, "clip.vision.image_std");

@@ -63,18 +63,40 @@ ggml_tensor* ClipGraph::mask(const std::vector<float>& log_sizes) {
   if (log_sizes.empty()) return nullptr;
   const auto n = static_cast<int64_t>(log_sizes.size());
   ggml_tensor* row = graph.input(GGML_TYPE_F32, {n}, log_sizes.data());
-  ggml_tensor* mask = ggml_repeat_4d(graph.ctx(), row, n, n, 1, 1);
+  return key_mask(row, n);
+}
+
+/// A row for the keys, ne {n_key, 1, 1, n_window}, for each of n_query queries.
+ggml_tensor* ClipGraph::key_mask(ggml_tensor* row, int64_t n_query) {
+  ggml_tensor* mask = ggml_repeat_4d(graph.ctx(), row, row->ne[0], n_query, 1, row->ne[3]);
   return fused_ ? ggml_cast(graph.ctx(), mask, GGML_TYPE_F16) : mask;
 }
 
+/// The windows of a block; nullptr where every patch attends to all.
+const WindowRows* ClipGraph::windows(int32_t il) {
+  if (!config_.is_windowed(il)) return nullptr;
+  if (windows_) return &*windows_;
+  batch_ = window_batch(config_);
+  windows_ = WindowRows{.n_row = batch_.n_row};
+  if (batch_.is_even()) return &*windows_;
+  for (const float used : batch_.used) unused_.push_back(used > 0.0F ? 0.0F : -INFINITY);
+  const int64_t n_row = batch_.n_row, n_window = batch_.n_window;
+  windows_->rows = graph.input(GGML_TYPE_I32, {std::ssize(batch_.rows)}, batch_.rows.data());
+  windows_->places = graph.input(GGML_TYPE_I32, {std::ssize(batch_.places)}, batch_.places.data());
+  windows_->used = graph.input(GGML_TYPE_F32, {1, n_row, 1, n_window}, batch_.used.data());
+  windows_->mask = key_mask(graph.input(GGML_TYPE_F32, {n_row, 1, 1, n_window}, unused_.data()), n_row);
+  return &*windows_;
+}
+
 /// Keys ne {n_embd, n}; attention ne {n, 1, n_head} or, for its mean over the queries, {1, n, n_head}.
-ggml_tensor* ClipGraph::tap(prune::Signal signal, const ClipQueryKey& qk) const {
+ggml_tensor* ClipGraph::tap(prune::Signal signal, const ClipQueryKey& qk, const WindowRows* windows) const {
   ggml_context* ctx = graph.ctx();
   if (signal == prune::Signal::TowerKeys) return qk.k;
   if (signal == prune::Signal::WideClsAttention) {  // one head: the scale follows from its width
     ggml_tensor* cls = ggml_view_3d(ctx, qk.q, config_.n_embd, 1, 1, qk.q->nb[1], qk.q->nb[1], 0);
     return attention_rows(ctx, cls, ggml_reshape_3d(ctx, qk.k, config_.n_embd, qk.k->ne[1], 1), nullptr);
   }
+  if (windows != nullptr) return window_means(qk, *windows);
   ggml_tensor* q = blocks_.heads(ctx, qk.q);
   if (signal == prune::Signal::ClsAttention) {
     ggml_tensor* cls = ggml_view_3d(ctx, q, q->ne[0], 1, q->ne[2], q->nb[1], q->nb[2], 0);
@@ -104,6 +126,23 @@ ggml_tensor* ClipGraph::column_means(ggml_tensor* q, ggml_tensor* k) const {
   return total;
 }
 
+/// The same of attention in windows: a key gets nothing from queries of the others, so the sum over all
+/// queries is that over its own window's.
+ggml_tensor* ClipGraph::window_means(const ClipQueryKey& qk, const WindowRows& windows) const {
+  ggml_context* ctx = graph.ctx();
+  const int64_t n = qk.k->ne[1];
+  ggml_tensor* map = attention_rows(ctx, blocks_.heads(ctx, qk.q, &windows),
+                                    blocks_.heads(ctx, qk.k, &windows), windows.mask);
+  if (windows.used != nullptr) map = ggml_mul(ctx, map, windows.used);  // ne {key, query, head, window}
+  ggml_tensor* sums = ggml_sum_rows(ctx, ggml_cont(ctx, ggml_permute(ctx, map, 1, 0, 2, 3)));
+  sums = ggml_cont(ctx, ggml_permute(ctx, sums, 3, 1, 0, 2));  // ne {n_head, n_row, n_window}
+  sums = ggml_reshape_2d(ctx, sums, config_.n_head, sums->ne[1] * sums->ne[2]);
+  if (windows.places != nullptr) sums = ggml_get_rows(ctx, sums, windows.places);
+  ggml_tensor* means =
+      ggml_scale(ctx, ggml_cont(ctx, ggml_transpose(ctx, sums)), 1.0F / static_cast<float>(n));
+  return ggml_reshape_3d(ctx, means, 1, n, config_.n_head);
+}
+
 /// Of normed rows, as attention compares them.
 ClipQueryKey ClipGraph::query_key(ggml_tensor* h, int32_t il) {
   const ClipQueryKey qk = blocks_.query_key(graph.ctx(), h, il);
@@ -130,7 +169,7 @@ void ClipGraph::taps(int32_t il, const ClipQueryKey& qk, const TowerRequest& req
     const int64_t rows = need.signal == prune::Signal::TowerKeys ? n_token - (config_.has_cls ? 1 : 0)
                          : need.signal == prune::Signal::WideClsAttention ? 1
                                                                           : config_.n_head;
-    wanted.push_back({{need, rows, {}}, graph.output(tap(need.signal, qk)), n_token});
+    wanted.push_back({{need, rows, {}}, graph.output(tap(need.signal, qk, windows(il))), n_token});
   }
 }
 
@@ -145,7 +184,7 @@ ggml_tensor* ClipGraph::attention_half(ggml_tensor* x, int32_t il, const TowerRe
   const ClipQueryKey qk = query_key(h, il);
   keys_ = qk.k;
   taps(il, qk, request);
-  return ggml_add(ctx, x, blocks_.attend(ctx, h, qk, mask(log_sizes), il));
+  return ggml_add(ctx, x, blocks_.attend(ctx, h, qk, mask(log_sizes), il, windows(il)));
 }
 
 ggml_tensor* ClipGraph::mlp_half(ggml_tensor* x, int32_t il) {

@@ -5,9 +5,11 @@
 
 #include <ggml.h>
 
+#include <optional>
 #include <vector>
 
 #include "winnow/engine/vision/clip.h"
+#include "winnow/engine/vision/windows.h"
 
 namespace winnow::engine {
 
@@ -59,9 +61,12 @@ class ClipGraph {
   ggml_tensor* positions();
   ClipQueryKey query_key(ggml_tensor* h, int32_t il);
   ggml_tensor* mask(const std::vector<float>& log_sizes);
+  ggml_tensor* key_mask(ggml_tensor* row, int64_t n_query);
+  const WindowRows* windows(int32_t il);
   void taps(int32_t il, const ClipQueryKey& qk, const TowerRequest& request);
-  ggml_tensor* tap(prune::Signal signal, const ClipQueryKey& qk) const;
+  ggml_tensor* tap(prune::Signal signal, const ClipQueryKey& qk, const WindowRows* windows) const;
   ggml_tensor* column_means(ggml_tensor* q, ggml_tensor* k) const;
+  ggml_tensor* window_means(const ClipQueryKey& qk, const WindowRows& windows) const;
 
   const ClipConfig& config_;
   const Weights& w_;
@@ -71,6 +76,9 @@ class ClipGraph {
   std::vector<float> positions_;  ///< interpolated, if the grid is not the stored one; read by the run
   std::vector<int32_t> rotary_;   ///< rows and columns, if they turn queries and keys; read by the run
   ggml_tensor* rotary_input_ = nullptr;
+  WindowBatch batch_;          ///< if attention is in windows; read by the run
+  std::vector<float> unused_;  ///< [n_window, n_row] 0, or -infinity for what fills up; read by the run
+  std::optional<WindowRows> windows_;
 };
 
 }  // namespace winnow::engine

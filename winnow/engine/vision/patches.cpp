@@ -1,7 +1,7 @@
 #include "winnow/engine/vision/patches.h"
 
 #include "winnow/base/error.h"
-#include "winnow/engine/projector/patch_merge.h"
+#include "winnow/engine/vision/windows.h"
 
 namespace winnow::engine {
 
@@ -13,7 +13,7 @@ std::vector<float> cut_patches(const ClipConfig& config, const Pixels& pixels) {
   WINNOW_ASSERT(std::ssize(pixels.values) >= 3 * width * height);
   std::vector<float> out;
   out.reserve(static_cast<std::size_t>(grid.size()) * 3 * patch * patch);
-  for (const int32_t token : patches_by_group(grid, config.group_side)) {
+  for (const int32_t token : tower_order(config)) {
     const int32_t top = token / grid.cols * patch;
     const int32_t left = token % grid.cols * patch;
     for (int32_t row = 0; row < 3 * patch; ++row) {

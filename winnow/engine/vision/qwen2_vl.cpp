@@ -1,7 +1,7 @@
 #include "winnow/engine/vision/qwen2_vl.h"
 
 #include "winnow/base/error.h"
-#include "winnow/engine/projector/patch_merge.h"
+#include "winnow/engine/vision/windows.h"
 
 namespace winnow::engine {
 namespace {
@@ -10,9 +10,26 @@ constexpr const char* kWhere = "engine.qwen2_vl";
 constexpr const char* kMergeKey = "clip.vision.spatial_merge_size";
 constexpr const char* kMinKey = "clip.vision.image_min_pixels";
 constexpr const char* kMaxKey = "clip.vision.image_max_pixels";
+constexpr const char* kWindowKey = "clip.vision.window_size";
+constexpr int32_t kWindowPx = 112;  // of all published models
 /// The published processors' least, 4 visual tokens, and llama.cpp's most, 4096 of them.
 constexpr int64_t kMinPixels = int64_t{56} * 56;
 constexpr int64_t kMaxPixels = int64_t{4096} * 28 * 28;
+
+/// What Qwen2.5-VL's blocks have besides.
+void read_windows(const GgufFile& file, ClipConfig& c) {
+  const char* silu = "clip.use_silu";
+  WINNOW_CHECK(file.boolean_or(silu, false), Unsupported, kWhere,
+               "{}: key '{}' of a Qwen2.5-VL tower, got false, expected true", file.path(), silu);
+  c.rms_norm = c.gated = true;
+  c.full_every = static_cast<int32_t>(file.integer("clip.vision.n_wa_pattern", 1, 1024));
+  const auto window_px = static_cast<int32_t>(file.integer_or(kWindowKey, 1, 1 << 16, kWindowPx));
+  const int32_t group_px = c.group_side * c.patch_size_px;
+  WINNOW_CHECK(window_px % group_px == 0, Corrupt, kWhere,
+               "{}: key '{}', got {} pixels, expected a multiple of {} (merged patches)", file.path(),
+               kWindowKey, window_px, group_px);
+  c.window_side = window_px / group_px;
+}
 
 /// Width between the two matrices of a block.
 int32_t stored_n_ff(const GgufFile& file, int32_t n_embd) {
@@ -24,8 +41,12 @@ int32_t stored_n_ff(const GgufFile& file, int32_t n_embd) {
 
 }  // namespace
 
+bool is_qwen2_5_vl(const GgufFile& file) {
+  return file.text_or("clip.projector_type", "mlp") == "qwen2.5vl_merger";
+}
+
 bool is_qwen2_vl(const GgufFile& file) {
-  return file.text_or("clip.projector_type", "mlp") == "qwen2vl_merger";
+  return file.text_or("clip.projector_type", "mlp") == "qwen2vl_merger" || is_qwen2_5_vl(file);
 }
 
 void read_qwen2_vl(const GgufFile& file, ClipConfig& c) {
@@ -50,6 +71,7 @@ void read_qwen2_vl(const GgufFile& file, ClipConfig& c) {
   WINNOW_CHECK(side >= 1, Corrupt, kWhere, "{}: image_size, got {}, expected at least {} pixels", file.path(),
                c.image_size_px, side_px);
   c.image_size_px = side * static_cast<int32_t>(side_px);
+  if (is_qwen2_5_vl(file)) read_windows(file, c);
 }
 
 ClipConfig fitted_to(ClipConfig config, PixelSize picture) {
@@ -60,7 +82,7 @@ ClipConfig fitted_to(ClipConfig config, PixelSize picture) {
 
 std::vector<int32_t> rotary_positions(const ClipConfig& config) {
   const prune::Grid grid = config.grid();
-  const std::vector<int32_t> patches = patches_by_group(grid, config.group_side);
+  const std::vector<int32_t> patches = tower_order(config);
   std::vector<int32_t> out;
   out.reserve(4 * patches.size());
   for (int32_t axis = 0; axis < 4; ++axis) {

@@ -2,7 +2,8 @@
 
 // What Qwen2-VL's tower (Wang et al. 2024, arXiv 2409.12191) has that CLIP's has not, as data and small
 // pieces; the blocks are the same. Pictures of about their own size, 2-D rotary positions, two frames to a
-// patch, patches in squares of 2 x 2.
+// patch, patches in squares of 2 x 2. Qwen2.5-VL's (Bai et al. 2025, arXiv 2502.13923) has RMSNorm, a gated
+// MLP and windows (windows.h) besides.
 
 #include <ggml.h>
 
@@ -12,12 +13,16 @@
 
 namespace winnow::engine {
 
-/// clip.projector_type is llama.cpp's "qwen2vl_merger".
+/// clip.projector_type is llama.cpp's "qwen2.5vl_merger".
+bool is_qwen2_5_vl(const GgufFile& file);
+/// It is that or "qwen2vl_merger".
 bool is_qwen2_vl(const GgufFile& file);
 
 /// Fills in what a file of that kind says beside the keys of every tower: clip.vision.spatial_merge_size (2),
 /// clip.vision.image_min_pixels and image_max_pixels. Files of llama.cpp say neither, and their
-/// feed_forward_length is another width, so n_ff comes from the tensor. Throws NotFound, Corrupt.
+/// feed_forward_length is another width, so n_ff comes from the tensor. Of Qwen2.5-VL
+/// clip.vision.n_wa_pattern (every block of that number attends to all) and clip.vision.window_size (pixels;
+/// 112 where files of llama.cpp do not say it). Throws NotFound, Corrupt, Unsupported.
 void read_qwen2_vl(const GgufFile& file, ClipConfig& config);
 
 /// The tower for a picture of this size. Throws as smart_resize().
