@@ -1,4 +1,5 @@
-// Session::encode: a picture through preprocessing, tower and projector, one tile after the other.
+// Session::encode: a picture through preprocessing, tower and projector, one tile after the other; a video,
+// one temporal step after the other.
 
 #include <map>
 #include <utility>
@@ -6,6 +7,7 @@
 #include "winnow/base/error.h"
 #include "winnow/engine/session.h"
 #include "winnow/engine/step_signals.h"
+#include "winnow/engine/tower_request.h"
 #include "winnow/engine/vision/patches.h"
 #include "winnow/engine/vision/qwen2_vl.h"
 
@@ -72,7 +74,8 @@ void check_request(const Model& model, const TowerRequest& request) {
                model.options().mmproj_path, request.merge ? "merge rows in the tower" : "shrink the picture");
 }
 
-/// What the tower shows of each tile, shown as one batch when all of them are through.
+/// What the tower shows of each tile, shown as one batch (of rows, where a picture has no batch dimension)
+/// when all of them are through.
 class BatchObserver {
  public:
   Observer observer() {
@@ -84,7 +87,7 @@ class BatchObserver {
   }
   void show(int64_t n_tile, const Observer& observer) {
     for (auto& [name, shown] : shown_) {
-      shown.shape.front() = n_tile;
+      shown.shape.front() *= n_tile;
       observer(name, shown.shape, shown.values);
     }
   }
@@ -97,7 +100,10 @@ class BatchObserver {
   std::map<std::string, Shown> shown_;
 };
 
-/// One input of the tower, with features and signals per visual token.
+/// One input of the tower: a picture, a tile of it, or the frames of a video's temporal step.
+using TowerInput = std::vector<Pixels>;
+
+/// What becomes of it, with features and signals per visual token.
 struct EncodedTile {
   TowerOutput tower;
   std::vector<float> projected;  // [n, n_embd]
@@ -116,11 +122,11 @@ class TileEncoder {
         unwatched_{watched.backends, nullptr, watched.fused},
         times_(times) {}
 
-  EncodedTile encode(const Pixels& pixels) {
+  EncodedTile encode(const TowerInput& input) {
     EncodedTile tile;
     Stopwatch watch;
     const int32_t d_tower = vision_.clip.n_embd;
-    tile.tower = run_clip(vision_.clip, model_.tower_weights(), pixels, request_, watched_);
+    tile.tower = run_clip(vision_.clip, model_.tower_weights(), input, request_, watched_);
     times_.tower_ms += watch.lap();
     tile.projected = run_mlp(vision_.mlp, model_.projector_weights(), tile.tower.features, watched_);
     if (!tile.tower.cls.empty()) {
@@ -184,16 +190,58 @@ void take_tiles(std::vector<EncodedTile>& tiles, const Model& model, EncodedImag
 }
 
 /// Shows what the tower reads of one input.
-void show_pixels(const ClipConfig& clip, const Pixels& pixels, const Observer& observer) {
+void show_pixels(const ClipConfig& clip, const TowerInput& input, const Observer& observer) {
   if (clip.takes_any_size()) {
-    const std::vector<float> values = repeat_frames(clip, cut_patches(clip, pixels));
+    std::vector<std::vector<float>> frames;
+    for (const Pixels& frame : input) frames.push_back(cut_patches(clip, frame));
+    const std::vector<float> values = interleave_frames(clip, frames);
     const int64_t n = clip.n_patch();
     const int64_t shape[] = {n, std::ssize(values) / n};
     observer("pixel_values", shape, values);
     return;
   }
   const int64_t shape[] = {1, 3, clip.image_size_px, clip.image_size_px};
-  observer("pixel_values", shape, pixels.values);
+  observer("pixel_values", shape, input.front().values);
+}
+
+/// The picture or frame as a tower that takes any size reads it.
+Pixels squeeze_to_tower(const ClipConfig& clip, const Image& image, const ImageSpec& spec) {
+  const prune::Grid patches = clip.grid();
+  return squeeze(image, {patches.cols * clip.patch_size_px, patches.rows * clip.patch_size_px}, spec);
+}
+
+/// Everything behind preprocessing. out: with its layout, whose tiles the inputs are.
+void encode_inputs(const Model& model, const VisionConfig& vision, const TowerRequest& request,
+                   const std::vector<TowerInput>& inputs, Execution execution, EncodedImage& out) {
+  const Observer* whole = execution.observer;
+  BatchObserver batch;
+  const Observer of_tiles = batch.observer();
+  const bool single = inputs.size() == 1;
+  if (!single && whole != nullptr) execution.observer = &of_tiles;
+  TileEncoder encoder(model, vision, request, execution, out);
+  std::vector<EncodedTile> tiles;
+  for (const TowerInput& input : inputs) {
+    if (execution.observer != nullptr) show_pixels(vision.clip, input, *execution.observer);
+    tiles.push_back(encoder.encode(input));
+    out.maps.push_back(input.front().map);
+  }
+  out.tile_px = inputs.front().front().size;
+  out.tower_rows = tiles.front().tower.rows;
+  if (request.merge) out.merged_by = request.merge->use.to_string();
+  if (!tiles.front().tower.cls.empty()) out.computed.push_back({prune::Signal::ClsToken});
+  for (const TowerSignal& signal : tiles.front().tower.signals) out.computed.push_back(signal.need);
+  if (single) {
+    take_single(tiles.front(), out);
+    return;
+  }
+  const Stopwatch packing;
+  take_tiles(tiles, model, out);
+  out.projector_ms += packing.ms();
+  if (whole == nullptr) return;
+  batch.show(out.n_tile(), *whole);
+  if (!model.tiling().cuts()) return;
+  const int64_t shape[] = {out.n_token(), model.mlp().n_out};
+  (*whole)("packed", shape, out.projected);
 }
 
 }  // namespace
@@ -205,50 +253,46 @@ EncodedImage Session::encode(const Image& image, ImageFit fit, const TowerReques
   EncodedImage out;
   const Stopwatch watch;
   const ImageSpec spec{clip.image_size_px, clip.mean, clip.std, fit};
-  const bool cuts = model_->tiling().cuts();
-  std::vector<Pixels> inputs;
+  std::vector<TowerInput> inputs;
   out.layout = single_layout(vision.mlp.merge.grid());
-  if (cuts) {
+  if (model_->tiling().cuts()) {
     const auto canvas =
         choose_canvas({image.width, image.height}, model_->tiling().resolutions, clip.image_size_px);
     out.layout = tiled_layout(out.layout.tile, canvas);
-    inputs = cut_tiles(image, canvas, spec);
+    for (Pixels& tile : cut_tiles(image, canvas, spec)) inputs.push_back({std::move(tile)});
   } else if (clip.takes_any_size()) {
-    const prune::Grid patches = clip.grid();
-    inputs.push_back(
-        squeeze(image, {patches.cols * clip.patch_size_px, patches.rows * clip.patch_size_px}, spec));
+    inputs.push_back({squeeze_to_tower(clip, image, spec)});
   } else {
-    inputs.push_back(preprocess(image, spec));
+    inputs.push_back({preprocess(image, spec)});
   }
   out.preprocess_ms = watch.ms();
-  BatchObserver batch;
-  const Observer of_tiles = batch.observer();
-  Execution execution = this->execution();
-  if (cuts && execution.observer != nullptr) execution.observer = &of_tiles;
-  TileEncoder encoder(*model_, vision, request, execution, out);
-  std::vector<EncodedTile> tiles;
-  for (const Pixels& pixels : inputs) {
-    if (execution.observer != nullptr) show_pixels(clip, pixels, *execution.observer);
-    tiles.push_back(encoder.encode(pixels));
-    out.maps.push_back(pixels.map);
+  encode_inputs(*model_, vision, request, inputs, execution(), out);
+  return out;
+}
+
+EncodedImage Session::encode_video(std::span<const Image> frames, const TowerRequest& request,
+                                   int32_t max_tokens) {
+  check_request(*model_, request);
+  const auto n_frames = static_cast<int32_t>(frames.size());
+  const PixelSize size = frames.empty() ? PixelSize{} : PixelSize{frames[0].width, frames[0].height};
+  EncodedImage out;
+  const Stopwatch watch;
+  out.layout = video_layout(*model_, size, n_frames, max_tokens);
+  for (std::size_t i = 0; i < frames.size(); ++i) {
+    WINNOW_CHECK(frames[i].width == size.width && frames[i].height == size.height, InvalidArgument, kWhere,
+                 "frame {} of a video has {}x{} pixels, expected {}x{} as the first one has", i,
+                 frames[i].width, frames[i].height, size.width, size.height);
   }
-  out.tile_px = inputs.front().size;
-  out.tower_rows = tiles.front().tower.rows;
-  if (request.merge) out.merged_by = request.merge->use.to_string();
-  if (!tiles.front().tower.cls.empty()) out.computed.push_back({prune::Signal::ClsToken});
-  for (const TowerSignal& signal : tiles.front().tower.signals) out.computed.push_back(signal.need);
-  if (!cuts) {
-    take_single(tiles.front(), out);
-    return out;
+  VisionConfig vision{fitted_to_video(model_->clip(), size, n_frames, max_tokens), model_->mlp()};
+  vision.mlp.merge.patches = vision.clip.grid();
+  const ImageSpec spec{vision.clip.image_size_px, vision.clip.mean, vision.clip.std, ImageFit::Pad};
+  std::vector<TowerInput> steps(static_cast<std::size_t>(out.layout.n_step));
+  for (std::size_t i = 0; i < frames.size(); ++i) {
+    steps[i / static_cast<std::size_t>(vision.clip.n_frame)].push_back(
+        squeeze_to_tower(vision.clip, frames[i], spec));
   }
-  const Stopwatch packing;
-  take_tiles(tiles, *model_, out);
-  out.projector_ms += packing.ms();
-  if (observer_) {
-    batch.show(out.n_tile(), observer_);
-    const int64_t shape[] = {out.n_token(), model_->mlp().n_out};
-    observer_("packed", shape, out.projected);
-  }
+  out.preprocess_ms = watch.ms();
+  encode_inputs(*model_, vision, request, steps, execution(), out);
   return out;
 }
 

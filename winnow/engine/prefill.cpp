@@ -132,8 +132,9 @@ void Prefill::number(Sequence& s) const {
   renumber(s, spans, prune_.position.value_or(prune::default_position(*merging)));
 }
 
-/// Ids on three axes, as transformers' Qwen2VLModel.get_rope_index: the tokens of a picture share an id in
-/// time and have its rows and columns from there on; text goes on behind the largest of them.
+/// Ids on three axes, as transformers' Qwen2VLModel.get_rope_index: the tokens of a picture, or of a temporal
+/// step of a video, share an id in time and have its rows and columns; all axes begin behind the text, which
+/// goes on behind the largest id.
 void Prefill::number_axes(Sequence& s) {
   int32_t next = 0;
   int32_t id = 0;
@@ -146,14 +147,17 @@ void Prefill::number_axes(Sequence& s) {
   };
   for (ImageRun& run : s.images) {
     for (; next < run.first; ++id) set(id, id, id);
-    const prune::Grid& grid = run.image->layout.grid;
+    const TokenLayout& layout = run.image->layout;
+    const prune::Grid grid{layout.grid.rows / layout.n_step, layout.grid.cols};
     for (int32_t i = 0; i < run.count; ++i) {
       const int32_t cell = run.token_of.empty() ? i : run.token_of[static_cast<std::size_t>(i)];
-      set(id, id + cell / grid.cols, id + cell % grid.cols);
+      const int32_t in_step = cell % grid.size();
+      set(id + cell / grid.size(), id + in_step / grid.cols, id + in_step % grid.cols);
     }
     run.first_id = id;
     run.id_grid = grid;
-    run.n_ids = std::max(grid.rows, grid.cols);
+    run.n_time = layout.n_step;
+    run.n_ids = std::max({layout.n_step, grid.rows, grid.cols});
     id += run.n_ids;
   }
   for (; next < s.n(); ++id) set(id, id, id);

@@ -6,6 +6,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -45,8 +46,8 @@ struct PruneOptions {
 };
 
 /// One image after tower and projector: n tokens, those of the layout unless the tower merged rows. The
-/// layout is of the model's own grid, of that of a smaller picture, or of tiles. Newlines have zeros for
-/// features and signals. The signals are those of the needs it was encoded for.
+/// layout is of the model's own grid, of that of a smaller picture, of tiles, or of a video's steps. Newlines
+/// have zeros for features and signals. The signals are those of the needs it was encoded for.
 struct EncodedImage {
   TokenLayout layout;
   std::optional<prune::Plan> merge;  ///< the tokens' cells, when rows were merged in the tower
@@ -58,7 +59,7 @@ struct EncodedImage {
   std::vector<TowerSignal> signals;
   std::vector<BlockRows> tower_rows;  ///< for each block that was run on one tile, for counting FLOPs
   std::vector<prune::Need> computed;  ///< what was made beside features and projection
-  std::vector<ImageMap> maps;         ///< [n_tile] where each tile shows the picture, for drawing
+  std::vector<ImageMap> maps;         ///< [n_tile] where each tile shows its picture, for drawing
   PixelSize tile_px;                  ///< of each tile
   double preprocess_ms = 0.0;
   double tower_ms = 0.0;
@@ -126,6 +127,13 @@ class Session {
   /// Picture -> features. Question-free, so one encoding serves many questions. Throws Unsupported as
   /// tower_request() does.
   EncodedImage encode(const Image& image, ImageFit fit, const TowerRequest& request);
+  /// The frames of a video, in their order, for a model that reads them in temporal steps (Qwen2-VL: of two
+  /// frames; the last one is repeated if their number is odd). max_tokens: most visual tokens of all steps,
+  /// 0: those of the largest picture. A prompt has the result at the place of a picture. Throws Unsupported
+  /// for a model without video and as above; InvalidArgument for no frames, frames of several sizes, or more
+  /// of them than max_tokens has room for.
+  EncodedImage encode_video(std::span<const Image> frames, const TowerRequest& request,
+                            int32_t max_tokens = 0);
 
   /// Runs a turn's prompt through the decoder, pruning on the way. `reserve`: tokens that will be generated,
   /// so that the cache is allocated once. all_logits: logits of every remaining token [n, n_vocab] instead of

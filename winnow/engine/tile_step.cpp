@@ -118,7 +118,7 @@ std::vector<int32_t> quotas_of(const prune::Step& step, const prune::Grid& arran
     return quotas;
   }
   const std::vector<prune::Need> needs = method.tile_needs(params);
-  if (!needs.empty() && tiles.front().is_whole()) {
+  if (!needs.empty() && arrangement.size() > 0 && tiles.front().is_whole()) {
     const TileSignals first(whole, tiles.front(), 0, needs);
     std::vector<int32_t> quotas = method.tile_quotas({first.signals(), arrangement, n_keep}, params);
     WINNOW_ASSERT(quotas.empty() || quotas.size() == tiles.size());

@@ -1,7 +1,8 @@
 #pragma once
 
 // A pruning step after the tower on a picture that was cut into tiles: the method selects from each tile by
-// itself, as authors do, and the selections become one plan of the picture.
+// itself, as authors do, and the selections become one plan of the picture. The temporal steps of a video are
+// such tiles.
 
 #include <cstdint>
 #include <functional>

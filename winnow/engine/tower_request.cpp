@@ -66,6 +66,16 @@ TokenLayout picture_layout(const Model& model, std::span<const prune::Step> step
   return tiled_layout(grid, choose_canvas(picture, model.tiling().resolutions, model.clip().image_size_px));
 }
 
+TokenLayout video_layout(const Model& model, PixelSize frame, int32_t n_frames, int32_t max_tokens) {
+  WINNOW_CHECK(model.clip().reads_video, Unsupported, kWhere,
+               "{} reads pictures, got a video, expected a model that reads video (Qwen2-VL)",
+               model.options().mmproj_path);
+  WINNOW_CHECK(n_frames > 0, InvalidArgument, kWhere, "a video without frames, expected at least one");
+  PatchMerge merge = model.mlp().merge;
+  merge.patches = fitted_to_video(model.clip(), frame, n_frames, max_tokens).grid();
+  return video_layout(merge.grid(), n_video_steps(model.clip(), n_frames));
+}
+
 TowerRequest Session::tower_request(const PruneOptions& options, int32_t n_images, int32_t image) const {
   TowerRequest request;
   const auto add = [&](const prune::MethodUse& use) {

@@ -21,4 +21,8 @@ prune::Grid picture_grid(const Model& model, std::span<const prune::Step> steps,
 TokenLayout picture_layout(const Model& model, std::span<const prune::Step> steps, int32_t n_images,
                            PixelSize picture);
 
+/// The tokens that a video gets, as Session::encode_video() takes it. Throws Unsupported for a model without
+/// video, InvalidArgument as fitted_to_video().
+TokenLayout video_layout(const Model& model, PixelSize frame, int32_t n_frames, int32_t max_tokens);
+
 }  // namespace winnow::engine

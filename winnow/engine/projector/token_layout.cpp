@@ -60,6 +60,12 @@ int32_t TokenLayout::patch_of(int32_t cell) const {
 
 TokenLayout single_layout(const prune::Grid& grid) { return {grid, {}, {{.grid = grid}}, grid, {}}; }
 
+TokenLayout video_layout(const prune::Grid& step, int32_t n_step) {
+  TokenLayout layout{{n_step * step.rows, step.cols}, {}, {}, step, {}, n_step};
+  for (int32_t i = 0; i < n_step; ++i) layout.tiles.push_back({.grid = step, .row = i * step.rows});
+  return layout;
+}
+
 TokenLayout tiled_layout(const prune::Grid& tile, const TileCanvas& canvas) {
   const prune::Grid whole{canvas.rows() * tile.rows, canvas.cols() * tile.cols};
   const Padding padding = padding_of(canvas.picture, whole);
