@@ -230,7 +230,7 @@ TEST(Qwen2VlVideo, OddCountsRepeatTheLastFrame) {
 TEST(Qwen2VlVideo, FramesShareTheTokensOfTheVideo) {
   Session session(qwen_model(), threads(1));
   const auto tokens = [&](int32_t n_frames, int32_t width, int32_t height, int32_t most) {
-    const TokenLayout layout = video_layout(*qwen_model(), {width, height}, n_frames, most);
+    const TokenLayout layout = video_layout(*qwen_model(), {}, 1, {width, height}, n_frames, most);
     return std::array<int32_t, 3>{layout.n_step, layout.tile.rows, layout.tile.cols};
   };
   using Shape = std::array<int32_t, 3>;
@@ -396,6 +396,25 @@ TEST(Qwen2VlVideoPrune, OwnSchedulesCascadesAndWindows) {
     window.position = cascade.position;
     EXPECT_EQ(kept_per_step(run(window, 2).prefill), (Ints{2, 2, 2})) << "one of each window";
   }
+}
+
+/// A smaller picture of every step: 36 tokens at 50 % are 6 a step, and 3 x 4 becomes 2 x 3.
+TEST(Qwen2VlVideoPrune, SmallerFrames) {
+  const std::vector<Image> frames = film(5);
+  Session session(qwen_model(), threads(1));
+  const Prompt prompt = {{text_ids(1, 8), -1}, {{}, 0}, {text_ids(2, 10), -1}};
+  const PruneOptions options = prune_with("resize", "50%", -1, *qwen_model());
+  const EncodedImage small = session.encode_video(frames, session.tower_request(options), 0);
+  EXPECT_EQ(small.layout.n_step, 3);
+  EXPECT_EQ(small.layout.tile.rows, 2);
+  EXPECT_EQ(small.layout.tile.cols, 3);
+  EXPECT_EQ(video_layout(*qwen_model(), options.steps, 1, {112, 84}, 5, 0).n(), 18);
+  const PrefillResult got = session.prefill(prompt, {&small}, options, 0);
+  EXPECT_EQ(got.steps[0].n_before, kVisual);
+  EXPECT_EQ(got.n_visual_after, 18);
+  EXPECT_EQ(got.kv_bytes * (18 + kVisual), got.kv_bytes_unpruned * (18 + 18)) << "18 tokens of text";
+  expect_error(ErrorCode::InvalidArgument, "encoded as 2 x 3 visual tokens, expected 3 x 4",
+               [&] { session.prefill(prompt, {&small}, {}, 0); });
 }
 
 /// Pictures and videos share a budget like pictures.

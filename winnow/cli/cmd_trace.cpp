@@ -160,16 +160,17 @@ std::vector<int32_t> tokens_of(const TraceArguments& args, const engine::Model& 
                                const engine::PruneOptions& options,
                                const std::vector<engine::Image>& pictures,
                                const std::vector<engine::Image>& frames) {
-  const auto n_pictures = static_cast<int32_t>(pictures.size());
+  const auto n_images = static_cast<int32_t>(pictures.size()) + (frames.empty() ? 0 : 1);
   std::vector<int32_t> tokens;
   for (const engine::Image& picture : pictures) {
     const engine::PixelSize size{picture.width, picture.height};
-    tokens.push_back(engine::picture_layout(model, options.steps, n_pictures, size).n());
+    tokens.push_back(engine::picture_layout(model, options.steps, n_images, size).n());
   }
   if (frames.empty()) return tokens;
   const engine::PixelSize size{frames[0].width, frames[0].height};
   const auto n_frames = static_cast<int32_t>(frames.size());
-  tokens.push_back(engine::video_layout(model, size, n_frames, args.video.max_tokens).n());
+  tokens.push_back(
+      engine::video_layout(model, options.steps, n_images, size, n_frames, args.video.max_tokens).n());
   return tokens;
 }
 

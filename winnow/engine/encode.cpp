@@ -35,17 +35,30 @@ void reduce_to_tokens(const PatchMerge& merge, int64_t d_tower, TowerOutput& tow
 struct VisionConfig {
   ClipConfig clip;
   MlpConfig mlp;
+  prune::Grid full;  ///< visual tokens had no step made the picture smaller
 };
+
+/// The tower and projector at hand for n_step inputs of their own size, which a step may make smaller.
+VisionConfig own_size_vision(const Model& model, const TowerRequest& request, const ClipConfig& clip,
+                             int32_t n_step) {
+  VisionConfig vision{clip, model.mlp(), {}};
+  vision.mlp.merge.patches = clip.grid();
+  vision.full = vision.mlp.merge.grid();
+  if (!request.picture) return vision;
+  const auto& [step, n_images] = *request.picture;
+  const prune::Grid grid = picture_grid(model, {&step, 1}, n_images, vision.full, n_step);
+  const int32_t side = vision.mlp.merge.side;
+  vision.mlp.merge.patches = vision.clip.fitted = {grid.rows * side, grid.cols * side};
+  return vision;
+}
 
 /// The model's own, or for the smaller picture of a request, or for this picture. Throws InvalidArgument for
 /// a grid that is none.
 VisionConfig vision_for(const Model& model, const TowerRequest& request, const Image& image) {
-  VisionConfig vision{model.clip(), model.mlp()};
-  if (vision.clip.takes_any_size()) {
-    vision.clip = fitted_to(vision.clip, {image.width, image.height});
-    vision.mlp.merge.patches = vision.clip.grid();
-    return vision;
+  if (model.clip().takes_any_size()) {
+    return own_size_vision(model, request, fitted_to(model.clip(), {image.width, image.height}), 1);
   }
+  VisionConfig vision{model.clip(), model.mlp(), model.grid()};
   if (!request.grid) return vision;
   const prune::Grid& grid = *request.grid;
   WINNOW_CHECK(grid.rows == grid.cols && grid.rows >= 1 && grid.rows <= model.grid().rows, InvalidArgument,
@@ -66,9 +79,10 @@ void check_request(const Model& model, const TowerRequest& request) {
   WINNOW_CHECK(!request.merge || model.mlp().merge.side == 1, Unsupported, kWhere,
                "{} merges rows in the tower, but the projector of {} merges squares of its patches",
                request.merge->use.method->info().name, model.options().mmproj_path);
-  WINNOW_CHECK(!model.clip().takes_any_size() || !request.grid, Unsupported, kWhere,
-               "{} reads pictures in their own size, got a request to shrink one",
-               model.options().mmproj_path);
+  WINNOW_CHECK(model.clip().takes_any_size() ? !request.grid : !request.picture, Unsupported, kWhere,
+               "a request to make a picture of {} smaller, expected {}", model.options().mmproj_path,
+               request.grid ? "a step, as its pictures have grids of their own"
+                            : "a grid, as its pictures have one size");
   WINNOW_CHECK(!model.tiling().cuts() || (!request.merge && !request.grid), Unsupported, kWhere,
                "{} cuts pictures into tiles, got a request to {}, expected tiles as they are",
                model.options().mmproj_path, request.merge ? "merge rows in the tower" : "shrink the picture");
@@ -226,6 +240,7 @@ void encode_inputs(const Model& model, const VisionConfig& vision, const TowerRe
     out.maps.push_back(input.front().map);
   }
   out.tile_px = inputs.front().front().size;
+  out.full = vision.full;
   out.tower_rows = tiles.front().tower.rows;
   if (request.merge) out.merged_by = request.merge->use.to_string();
   if (!tiles.front().tower.cls.empty()) out.computed.push_back({prune::Signal::ClsToken});
@@ -277,18 +292,19 @@ EncodedImage Session::encode_video(std::span<const Image> frames, const TowerReq
   const PixelSize size = frames.empty() ? PixelSize{} : PixelSize{frames[0].width, frames[0].height};
   EncodedImage out;
   const Stopwatch watch;
-  out.layout = video_layout(*model_, size, n_frames, max_tokens);
+  const ClipConfig clip = fitted_to_video(model_->clip(), size, n_frames, max_tokens);
+  const int32_t n_step = n_video_steps(clip, n_frames);
   for (std::size_t i = 0; i < frames.size(); ++i) {
     WINNOW_CHECK(frames[i].width == size.width && frames[i].height == size.height, InvalidArgument, kWhere,
                  "frame {} of a video has {}x{} pixels, expected {}x{} as the first one has", i,
                  frames[i].width, frames[i].height, size.width, size.height);
   }
-  VisionConfig vision{fitted_to_video(model_->clip(), size, n_frames, max_tokens), model_->mlp()};
-  vision.mlp.merge.patches = vision.clip.grid();
+  const VisionConfig vision = own_size_vision(*model_, request, clip, n_step);
+  out.layout = video_layout(vision.mlp.merge.grid(), n_step);
   const ImageSpec spec{vision.clip.image_size_px, vision.clip.mean, vision.clip.std, ImageFit::Pad};
-  std::vector<TowerInput> steps(static_cast<std::size_t>(out.layout.n_step));
+  std::vector<TowerInput> steps(static_cast<std::size_t>(n_step));
   for (std::size_t i = 0; i < frames.size(); ++i) {
-    steps[i / static_cast<std::size_t>(vision.clip.n_frame)].push_back(
+    steps[i / static_cast<std::size_t>(clip.n_frame)].push_back(
         squeeze_to_tower(vision.clip, frames[i], spec));
   }
   out.preprocess_ms = watch.ms();

@@ -199,11 +199,12 @@ void Prefill::check_steps() const {
 
 /// The pictures were made smaller when they were encoded, or not at all.
 void Prefill::check_pictures() const {
-  if (session_.model().clip().takes_any_size()) return;  // picture_grid() knows no step that changes it
   const auto n_images = static_cast<int32_t>(sequence_.images.size());
-  const prune::Grid wanted = picture_grid(session_.model(), steps_, n_images);
   for (const ImageRun& run : sequence_.images) {
-    const prune::Grid& grid = run.image->layout.tile;
+    const TokenLayout& layout = run.image->layout;
+    const prune::Grid& grid = layout.tile;
+    const prune::Grid wanted =
+        picture_grid(session_.model(), steps_, n_images, run.image->full, layout.n_step);
     WINNOW_CHECK(grid.rows == wanted.rows && grid.cols == wanted.cols, InvalidArgument, kWhere,
                  "an image was encoded as {} x {} visual tokens, expected {} x {}: encode it for the steps "
                  "that are run",
@@ -404,7 +405,7 @@ std::size_t Prefill::show_encoded() {
       out.method = step.use.method->info().name;
       out.layer = step.layer;
       out.image = static_cast<int32_t>(i);
-      out.n_before = resized ? session_.model().grid().size() : image.layout.n();
+      out.n_before = resized ? image.n_full() : image.layout.n();
       out.plan = resized ? prune::identity_plan(image.layout.n()) : *image.merge;
       if (resized) out.kept = out.plan.index;
     }
@@ -515,11 +516,7 @@ void Prefill::trim_caches() {
 PrefillResult Prefill::run(bool all_logits) {
   result_.prefill_ms += watch_.lap();  // token embeddings
   int32_t n_unpruned = n() - sequence_.n_visual();
-  for (const ImageRun& run : sequence_.images) {
-    const TokenLayout& layout = run.image->layout;
-    const bool own = layout.is_tiled() || session_.model().clip().takes_any_size();
-    n_unpruned += own ? layout.n() : session_.model().grid().size();
-  }
+  for (const ImageRun& run : sequence_.images) n_unpruned += run.image->n_full();
   std::size_t next = show_encoded();
   for (; next < steps_.size() && steps_[next].layer <= 0; ++next) run_step(next, 0);
   enter_decoder();

@@ -61,11 +61,16 @@ struct EncodedImage {
   std::vector<prune::Need> computed;  ///< what was made beside features and projection
   std::vector<ImageMap> maps;         ///< [n_tile] where each tile shows its picture, for drawing
   PixelSize tile_px;                  ///< of each tile
+  prune::Grid full;                   ///< tokens of each tile, had no step made the picture smaller
   double preprocess_ms = 0.0;
   double tower_ms = 0.0;
   double projector_ms = 0.0;
 
   int32_t n_token() const { return merge ? merge->n_out() : layout.n(); }
+  /// Tokens of the picture without any step.
+  int32_t n_full() const {
+    return static_cast<int32_t>(int64_t{layout.n()} * full.size() / layout.tile.size());
+  }
   int32_t n_tile() const { return static_cast<int32_t>(layout.tiles.size()); }
   /// Rows that went through the projector, padding of tiles among them.
   int32_t n_projected() const { return merge ? merge->n_out() : n_tile() * layout.tile.size(); }
@@ -122,7 +127,8 @@ class Session {
   /// Signals of tower and projector that the steps read, to encode images for. Throws Unsupported for one
   /// that the model cannot give, and names the method and, if there is one, a parameter that does without.
   /// n_images, image: how many images the run has and which of them this is, because they share the budget of
-  /// a step in the tower or in front of it. Throws InvalidArgument for a budget that it cannot meet.
+  /// a step in the tower or in front of it, as if all were of this one's size. Throws InvalidArgument for a
+  /// budget that it cannot meet.
   TowerRequest tower_request(const PruneOptions& options, int32_t n_images = 1, int32_t image = 0) const;
   /// Picture -> features. Question-free, so one encoding serves many questions. Throws Unsupported as
   /// tower_request() does.

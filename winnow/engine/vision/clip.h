@@ -14,6 +14,7 @@
 #include "winnow/engine/vision/clip_block.h"
 #include "winnow/engine/weights.h"
 #include "winnow/prune/method.h"
+#include "winnow/prune/schedule.h"
 
 namespace winnow::engine {
 
@@ -75,11 +76,19 @@ struct TowerMerge {
   int32_t n_keep = prune::kMethodDecides;  ///< patches that shall remain
 };
 
+/// A step in front of the tower of a model that reads pictures in their own size: how much smaller this one
+/// becomes follows from its own grid.
+struct PictureStep {
+  prune::Step step;
+  int32_t n_images = 1;  ///< that share its budget
+};
+
 /// What methods asked for, of the picture, the tower and the projector.
 struct TowerRequest {
   std::vector<prune::Need> needs;
   std::optional<TowerMerge> merge{};
   std::optional<prune::Grid> grid{};  ///< visual tokens of a smaller picture; absent: the model's own
+  std::optional<PictureStep> picture{};
 
   bool wants(prune::Signal signal) const;
 };

@@ -66,6 +66,9 @@ int32_t n_video_steps(const ClipConfig& config, int32_t n_frames) {
 }
 
 ClipConfig fitted_to_video(ClipConfig config, PixelSize frame, int32_t n_frames, int32_t max_tokens) {
+  WINNOW_CHECK(config.reads_video, Unsupported, kWhere,
+               "this model reads pictures, got a video, expected a model that reads video (Qwen2-VL)");
+  WINNOW_CHECK(n_frames > 0, InvalidArgument, kWhere, "a video without frames, expected at least one");
   const int64_t side_px = int64_t{config.patch_size_px} * config.group_side;
   const int64_t token_px = side_px * side_px;
   const int64_t most = max_tokens > 0 ? max_tokens * token_px : config.own_size.max;

@@ -24,7 +24,8 @@ void read_qwen2_vl(const GgufFile& file, ClipConfig& config);
 ClipConfig fitted_to(ClipConfig config, PixelSize picture);
 
 /// The same for one temporal step of a video. All steps together have the pixels of max_tokens visual tokens
-/// at most; 0: those that the largest picture has. Throws InvalidArgument for more frames than that is for.
+/// at most; 0: those that the largest picture has. Throws Unsupported for a tower without video,
+/// InvalidArgument for no frames and for more than that is for.
 ClipConfig fitted_to_video(ClipConfig config, PixelSize frame, int32_t n_frames, int32_t max_tokens);
 
 /// Temporal steps of a video.
