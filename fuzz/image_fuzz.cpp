@@ -3,11 +3,17 @@
 #include <span>
 
 #include "winnow/base/error.h"
+#include "winnow/engine/image_frames.h"
 #include "winnow/engine/image_tiles.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   winnow::engine::ImageLimits limits;
   limits.max_pixels = 1 << 18;
+  limits.max_animation_pixels = 1 << 20;
+  try {
+    winnow::engine::decode_animation(std::span(data, size), limits);
+  } catch (const winnow::Error&) {
+  }
   try {
     const winnow::engine::Image image = winnow::engine::decode_image(std::span(data, size), limits);
     for (const auto fit : {winnow::engine::ImageFit::Crop, winnow::engine::ImageFit::Pad}) {

@@ -16,6 +16,7 @@
 #include "tests/support/traced.h"
 #include "winnow/engine/config_keys.h"
 #include "winnow/engine/tower_request.h"
+#include "winnow/prune/cascade.h"
 #include "winnow/prune/positions.h"
 
 namespace winnow::engine {
@@ -246,9 +247,74 @@ TEST(Qwen2Vl, PrunedTokensKeepTheirPlaces) {
   }
 }
 
+/// A smaller picture is the picture read in fewer pixels: as a file of those limits would have it read.
+TEST(Qwen2Vl, SmallerPicture) {
+  Session session(qwen_model(), threads(1));
+  const Image picture = testing::picture(9, 252, 168);  // 6 x 9
+  const PruneOptions options = testing::prune_with("resize", "24", -1, *qwen_model());
+  const EncodedImage small = session.encode(picture, ImageFit::Pad, session.tower_request(options));
+  EXPECT_EQ(small.layout.grid.rows, 4);
+  EXPECT_EQ(small.layout.grid.cols, 6);
+  EXPECT_EQ(small.n_full(), 54);
+  EXPECT_EQ(picture_layout(*qwen_model(), options.steps, 1, {252, 168}).n(), 24);
+  const EncodedImage same = session.encode(resize_bicubic(picture, 168, 112), ImageFit::Pad, {});
+  EXPECT_EQ(small.projected, same.projected);
+  const PrefillResult got = session.prefill(qwen_prompt(), {&small}, options, 0, true);
+  EXPECT_EQ(got.steps[0].layer, prune::kBeforeTower);
+  EXPECT_EQ(got.steps[0].n_before, 54);
+  EXPECT_EQ(got.n_visual_before, 24);
+  EXPECT_EQ(got.kv_bytes * (18 + 54), got.kv_bytes_unpruned * (18 + 24));
+  session.clear();
+  EXPECT_EQ(session.prefill(qwen_prompt(), {&same}, {}, 0, true).logits, got.logits)
+      << "positions of its own grid";
+}
+
+TEST(Qwen2Vl, SmallerPictureOfAllTokensAndWithStepsBehind) {
+  Session session(qwen_model(), threads(1));
+  const EncodedImage plain = session.encode(qwen_picture(), ImageFit::Pad, {});
+  const PrefillResult expected = session.prefill(qwen_prompt(), {&plain}, {}, 0);
+  const auto run = [&](const char* text, const char* keep) {
+    PruneOptions options;
+    options.steps = prune::parse_steps(text, keep, prune::BudgetMode::Exact, -1, 5);
+    session.clear();
+    const EncodedImage image = session.encode(qwen_picture(), ImageFit::Pad, session.tower_request(options));
+    const Ints ids = testing::text_ids(1, 8);
+    return session.prefill(image.n_token() == 24 ? qwen_prompt() : Prompt{{ids, -1}, {{}, 0}, {ids, -1}},
+                           {&image}, options, 0);
+  };
+  const PrefillResult all = run("resize", "100%");
+  EXPECT_EQ(all.logits, expected.logits) << "bit for bit";
+  EXPECT_EQ(all.kv_bytes, all.kv_bytes_unpruned);
+  const PrefillResult both = run("then(resize, divprune, fastv@2)", "50%,50%,2");
+  EXPECT_EQ(both.steps[0].plan.n_out(), 12) << "24 tokens of 4 x 6: 3 x 4";
+  EXPECT_EQ(both.steps[1].plan.n_out(), 6);
+  EXPECT_EQ(both.n_visual_after, 2);
+}
+
+TEST(Qwen2Vl, SmallerPictureErrors) {
+  Session session(qwen_model(), threads(1));
+  const PruneOptions half = testing::prune_with("resize", "50%", -1, *qwen_model());
+  const EncodedImage plain = session.encode(qwen_picture(), ImageFit::Pad, {});
+  expect_error(ErrorCode::InvalidArgument, "encoded as 4 x 6 visual tokens, expected 3 x 4",
+               [&] { session.prefill(qwen_prompt(), {&plain}, half, 0); });
+  PruneOptions side;
+  side.steps = prune::parse_steps("resize:side=2", "", prune::BudgetMode::Exact, -1, 5);
+  expect_error(ErrorCode::InvalidArgument, "with side, got 4 x 6, expected a square (or a budget)",
+               [&] { session.encode(qwen_picture(), ImageFit::Pad, session.tower_request(side)); });
+  EXPECT_EQ(
+      session.encode(testing::picture(1, 112, 112), ImageFit::Pad, session.tower_request(side)).n_token(), 4);
+  TowerRequest request;
+  request.grid = {2, 2};
+  expect_error(ErrorCode::Unsupported, "expected a step, as its pictures have grids of their own",
+               [&] { session.encode(qwen_picture(), ImageFit::Pad, request); });
+  Session llava(testing::oracle_model(), threads(1));
+  expect_error(ErrorCode::Unsupported, "expected a grid, as its pictures have one size",
+               [&] { llava.encode(qwen_picture(), ImageFit::Pad, session.tower_request(half)); });
+}
+
 TEST(Qwen2Vl, WhatItDoesNotDo) {
   const Session session(qwen_model(), threads(1));
-  for (const char* method : {"resize", "tome", "window_merge"}) {
+  for (const char* method : {"tome", "window_merge"}) {
     expect_error(ErrorCode::Unsupported, "pictures of any size",
                  [&] { session.tower_request(testing::prune_with(method, "25%", -1, *qwen_model())); });
   }

@@ -253,5 +253,23 @@ TEST(PackTiles, RowsAndWidths) {
   }
 }
 
+TEST(VideoLayout, StepsOneBelowTheOther) {
+  const TokenLayout layout = video_layout({2, 3}, 4);
+  EXPECT_EQ(layout.n(), 24);
+  EXPECT_EQ(layout.grid.rows, 8);
+  EXPECT_EQ(layout.grid.cols, 3);
+  EXPECT_EQ(layout.n_step, 4);
+  EXPECT_EQ(layout.arrangement.size(), 0) << "no tiles of a picture";
+  EXPECT_TRUE(layout.is_tiled());
+  for (int32_t cell = 0; cell < 24; ++cell) {
+    EXPECT_EQ(layout.tile_of(cell), cell / 6);
+    EXPECT_EQ(layout.patch_of(cell), cell % 6);
+  }
+  EXPECT_FALSE(video_layout({2, 3}, 1).is_tiled());
+  EXPECT_EQ(pack_tiles(video_layout({1, 2}, 2), {{1, 2, 3, 4}, {5, 6, 7, 8}}, 2, 1),
+            (std::vector<float>{1, 2, 5, 6, 3, 4, 7, 8}))
+      << "rows of attention: the columns of both steps side by side";
+}
+
 }  // namespace
 }  // namespace winnow::engine

@@ -4,6 +4,9 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <utility>
+
 #include "tests/prune/expect_error.h"
 #include "winnow/prune/cascade.h"
 
@@ -33,6 +36,41 @@ TEST(PictureMethods, LargestSquareWithinTheBudget) {
       }
       EXPECT_EQ(on_picture->grid({full, full}, full * full, use.params).rows, full);
     }
+  }
+}
+
+/// By hand: 17 x 23 is 9 x 13 below the scale 9.5 / 17, 9 x 12 below 12.5 / 23, and 8 x 11 below one half.
+TEST(Resize, KeepsTheShapeOfThePicture) {
+  const MethodUse use = parse_method("resize");
+  const auto grid = [&](Grid full, int32_t n_keep) {
+    const Grid got = as_picture_method(use)->grid(full, n_keep, use.params);
+    return std::pair(got.rows, got.cols);
+  };
+  EXPECT_EQ(grid({17, 23}, 391), std::pair(17, 23));
+  EXPECT_EQ(grid({17, 23}, 117), std::pair(9, 13));
+  EXPECT_EQ(grid({17, 23}, 116), std::pair(9, 12));
+  EXPECT_EQ(grid({17, 23}, 98), std::pair(8, 11));
+  EXPECT_EQ(grid({4, 7}, 7), std::pair(2, 3));
+  EXPECT_EQ(grid({4, 7}, 6), std::pair(2, 3));
+  EXPECT_EQ(grid({1, 10}, 4), std::pair(1, 4));
+  EXPECT_EQ(grid({29, 1}, 1), std::pair(1, 1));
+}
+
+/// Rounded sides of one scale, and no larger scale fits.
+TEST(Resize, IsTheLargestScaleThatFits) {
+  const MethodUse use = parse_method("resize");
+  const Grid full{7, 11};
+  for (int32_t n_keep = 1; n_keep <= full.size(); ++n_keep) {
+    Grid best{1, 1};
+    for (int32_t s = 1; s <= 100'000; ++s) {  // scales, rounded half down at the ends of their intervals
+      const auto side = [&](int32_t length) {
+        return std::max(1, static_cast<int32_t>((int64_t{2} * s * length + 99'999) / 200'000));
+      };
+      const Grid scaled{side(full.rows), side(full.cols)};
+      if (scaled.size() <= n_keep) best = scaled;
+    }
+    const Grid got = as_picture_method(use)->grid(full, n_keep, use.params);
+    EXPECT_EQ(std::pair(got.rows, got.cols), std::pair(best.rows, best.cols)) << n_keep;
   }
 }
 
@@ -67,7 +105,8 @@ TEST(Resize, SideFixesTheCount) {
   test::expect_error(InvalidArgument, {"side=5, got 26", "expected 25"}, grid("resize:side=5", {12, 12}, 26));
   test::expect_error(InvalidArgument, {"got 0", "1 to 144"}, grid("resize", {12, 12}, 0));
   test::expect_error(InvalidArgument, {"got 145", "1 to 144"}, grid("resize", {12, 12}, 145));
-  test::expect_error(InvalidArgument, {"got 12 x 6", "a square"}, grid("resize", {12, 6}, 9));
+  test::expect_error(InvalidArgument, {"got 12 x 6", "a square"}, grid("resize:side=3", {12, 6}, 9));
+  test::expect_error(InvalidArgument, {"got 0 x 6", "at least 1 x 1"}, grid("resize", {0, 6}, 9));
   for (const char* bad : {"resize:side=0", "resize:side=x", "resize:side=2000", "resize:size=3"}) {
     EXPECT_THROW(parse_method(bad), Error) << bad;
   }

@@ -124,6 +124,49 @@ TEST(AxisPositionsTest, AllTokensAndNoneOfThem) {
   expect_axes(axis_position_ids(PositionPolicy::Regrid, none, grid_span(0)), none.time, none.row, none.col);
 }
 
+// Text, a video of 3 steps of 2 x 4 ids from 2 on, text from 6 on; cells are step, row, column.
+AxisIds video_of(const std::vector<std::array<int32_t, 3>>& cells) {
+  AxisIds ids{{0, 1}, {0, 1}, {0, 1}};
+  for (const auto& [step, row, col] : cells) {
+    ids.time.push_back(2 + step);
+    ids.row.push_back(2 + row);
+    ids.col.push_back(2 + col);
+  }
+  for (auto* axis : {&ids.time, &ids.row, &ids.col}) axis->insert(axis->end(), {6, 7});
+  return ids;
+}
+
+TEST(AxisPositionsTest, PoliciesInTime) {
+  const AxisIds before = video_of({{0, 1, 3}, {2, 1, 0}, {2, 1, 3}});
+  const std::vector<GridSpan> video{{.first = 2, .count = 3, .first_id = 2, .grid = {2, 4}, .n_time = 3}};
+  const auto with = [&](PositionPolicy policy) { return axis_position_ids(policy, before, video); };
+  expect_axes(with(PositionPolicy::Original), before.time, before.row, before.col);
+  // Steps 0 and 2 become 0 and 1, row 1 becomes 0, columns 0 and 3 become 0 and 1; text behind the two.
+  expect_axes(with(PositionPolicy::Compact), {0, 1, 2, 3, 3, 4, 5}, {0, 1, 2, 2, 2, 4, 5},
+              {0, 1, 3, 2, 3, 4, 5});
+  // Two steps of three: 3 / 4 -> 0, 9 / 4 -> 2; one row of two: 2 / 2 -> 1; two columns of four: 1 and 3.
+  expect_axes(with(PositionPolicy::Regrid), {0, 1, 2, 4, 4, 6, 7}, {0, 1, 3, 3, 3, 6, 7},
+              {0, 1, 5, 3, 5, 6, 7});
+}
+
+/// Time is the longest axis: text goes on behind it.
+TEST(AxisPositionsTest, CompactBehindManySteps) {
+  const AxisIds before = {{0, 1, 3, 4, 9}, {0, 1, 1, 1, 9}, {0, 1, 1, 1, 9}};
+  const std::vector<GridSpan> video{{.first = 1, .count = 3, .first_id = 1, .grid = {1, 1}, .n_time = 8}};
+  expect_axes(axis_position_ids(PositionPolicy::Compact, before, video), {0, 1, 2, 3, 4}, {0, 1, 1, 1, 4},
+              {0, 1, 1, 1, 4});
+}
+
+TEST(AxisPositionsTest, AllTokensOfAVideo) {
+  std::vector<std::array<int32_t, 3>> cells;
+  for (int32_t i = 0; i < 24; ++i) cells.push_back({i / 8, i / 4 % 2, i % 4});
+  const AxisIds all = video_of(cells);
+  const std::vector<GridSpan> video{{.first = 2, .count = 24, .first_id = 2, .grid = {2, 4}, .n_time = 3}};
+  for (const auto policy : {PositionPolicy::Original, PositionPolicy::Compact, PositionPolicy::Regrid}) {
+    expect_axes(axis_position_ids(policy, all, video), all.time, all.row, all.col);
+  }
+}
+
 TEST(AxisPositionsTest, BadAxesAreErrors) {
   AxisIds ids = axes_of({{0, 3}});
   const auto regrid = [&](std::vector<GridSpan> images) {
@@ -134,6 +177,9 @@ TEST(AxisPositionsTest, BadAxesAreErrors) {
                regrid({{2, 1, 2, {3, 4}}, {1, 1, 2, {3, 4}}}));
   expect_error(ErrorCode::InvalidArgument, {"row 0 and column 3, expected them in a grid of 3 x 3"},
                regrid({{2, 1, 2, {3, 3}}}));
+  ids.time[2] = 3;
+  expect_error(ErrorCode::InvalidArgument, {"step 1 in time, expected one of 1"},
+               regrid({{2, 1, 2, {3, 4}}}));
   ids.col.pop_back();
   expect_error(ErrorCode::InvalidArgument, {"got 5 in time, 5 rows and 4 columns"}, regrid({}));
 }

@@ -1,6 +1,6 @@
 #pragma once
 
-// A session and one picture, encoded once for all methods: making them costs more than a run.
+// A session and one picture or video, encoded once for all methods: making them costs more than a run.
 
 #include <algorithm>
 #include <memory>
@@ -18,13 +18,13 @@ class ReadyPicture {
   ReadyPicture(std::shared_ptr<const engine::Model> model, const engine::SessionOptions& options,
                engine::Prompt prompt, const engine::Image& picture, engine::ImageFit fit)
       : session(std::move(model), options), prompt_(std::move(prompt)) {
-    engine::PruneOptions all;
-    for (const prune::Method* method : prune::selecting_methods()) {
-      const prune::MethodInfo& info = method->info();
-      if (!can_run(session.model(), info.name)) continue;
-      all.steps.push_back({{method, prune::Params(info.name, info.params, {})}, 0, {1.0, false, {}}});
-    }
-    image = session.encode(picture, fit, session.tower_request(all));
+    image = session.encode(picture, fit, all_signals());
+  }
+  /// The frames of a video.
+  ReadyPicture(std::shared_ptr<const engine::Model> model, const engine::SessionOptions& options,
+               engine::Prompt prompt, const std::vector<engine::Image>& frames)
+      : session(std::move(model), options), prompt_(std::move(prompt)) {
+    image = session.encode_video(frames, all_signals());
   }
 
   /// Prompt, then n_decode greedy tokens.
@@ -37,6 +37,16 @@ class ReadyPicture {
   engine::EncodedImage image;
 
  private:
+  engine::TowerRequest all_signals() const {
+    engine::PruneOptions all;
+    for (const prune::Method* method : prune::selecting_methods()) {
+      const prune::MethodInfo& info = method->info();
+      if (!can_run(session.model(), info.name)) continue;
+      all.steps.push_back({{method, prune::Params(info.name, info.params, {})}, 0, {1.0, false, {}}});
+    }
+    return session.tower_request(all);
+  }
+
   engine::Prompt prompt_;
 };
 

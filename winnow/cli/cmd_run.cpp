@@ -10,6 +10,7 @@
 #include "winnow/cli/arguments.h"
 #include "winnow/cli/command.h"
 #include "winnow/cli/schedule.h"
+#include "winnow/cli/video.h"
 #include "winnow/engine/generate.h"
 #include "winnow/engine/kept_patches.h"
 
@@ -22,6 +23,7 @@ struct RunArguments {
   ModelArguments model;
   PruneArguments prune;
   ImageArguments images;
+  VideoArguments video;
   std::vector<std::string> prompts;
   std::string prompt_template;
   engine::GenerateOptions generate;
@@ -29,15 +31,15 @@ struct RunArguments {
   bool json = false;
 };
 
-/// One conversation about the pictures of the command line.
+/// One conversation about the pictures and the video of the command line.
 class Conversation {
  public:
-  /// Loads the model and encodes the pictures. Throws Error.
+  /// Loads the model and encodes pictures and video. Throws Error.
   explicit Conversation(const RunArguments& args);
   /// Asks a question; the answer is streamed to stdout unless JSON is wanted. The record of the turn:
   /// docs/run-json.md.
   ordered_json ask(const std::string& question);
-  /// Draws the tokens that the last turn left of the first picture.
+  /// Draws the tokens that the last turn left of the first picture, or of the video.
   void write_kept() const;
 
  private:
@@ -45,13 +47,16 @@ class Conversation {
   double sum_of(double engine::EncodedImage::*part) const;
 
   const RunArguments& args_;
+  engine::Image kept_canvas() const;
+
   std::vector<engine::Image> pictures_;
+  std::vector<engine::Image> frames_;  ///< of the video
   double load_ms_ = 0.0;
   std::shared_ptr<const engine::Model> model_;
   std::unique_ptr<engine::Session> session_;
   engine::PruneOptions options_;
   engine::PromptTemplate form_;
-  std::vector<engine::EncodedImage> images_;  ///< new in this turn
+  std::vector<engine::EncodedImage> images_;  ///< new in this turn, the video last
   engine::PrefillResult prefill_;             ///< of the last turn
   int32_t n_turns_ = 0;
 };
@@ -61,16 +66,22 @@ Conversation::Conversation(const RunArguments& args) : args_(args) {
   const auto fit = engine::parse_image_fit(args.images.fit);
   const engine::Stopwatch watch;
   pictures_ = args.images.load();
+  frames_ = args.video.load(args.images.max_pixels);
   load_ms_ = watch.ms();
   model_ = engine::Model::load(model_options);
   session_ = std::make_unique<engine::Session>(model_, args.model.session_options());
   options_ = args.prune.options(*model_);
   form_ = engine::choose_template(args.prompt_template, model_->text_file(), model_->tokenizer());
-  const auto n_images = static_cast<int32_t>(pictures_.size());
-  for (int32_t i = 0; i < n_images; ++i) {
+  const auto n_pictures = static_cast<int32_t>(pictures_.size());
+  const int32_t n_images = n_pictures + (frames_.empty() ? 0 : 1);
+  for (int32_t i = 0; i < n_pictures; ++i) {
     const engine::TowerRequest request = session_->tower_request(options_, n_images, i);
     images_.push_back(session_->encode(pictures_[static_cast<std::size_t>(i)], fit, request));
   }
+  if (frames_.empty()) return;
+  const engine::TowerRequest request = session_->tower_request(options_, n_images, n_pictures);
+  images_.push_back(session_->encode_video(frames_, request, args.video.max_tokens));
+  if (!args.json) fmt::print(stderr, "winnow: {}\n", video_text(frames_, images_.back().layout));
 }
 
 ordered_json Conversation::ask(const std::string& question) {
@@ -168,17 +179,33 @@ void print_summary(const ordered_json& j) {
       j["decode_tokens_per_s"].get<double>(), j["kv_bytes"].get<double>() / 1e6, saved);
 }
 
+/// What kept tokens are drawn on: the first picture, or of the video the first frames of its steps, one below
+/// the other.
+engine::Image Conversation::kept_canvas() const {
+  if (!pictures_.empty()) return pictures_.front();
+  engine::Image strip{frames_.front().width, 0, {}};
+  const auto n_frame = static_cast<std::size_t>(model_->clip().n_frame);
+  for (std::size_t i = 0; i < frames_.size(); i += n_frame) {
+    strip.height += frames_[i].height;
+    strip.rgb.insert(strip.rgb.end(), frames_[i].rgb.begin(), frames_[i].rgb.end());
+  }
+  return strip;
+}
+
 void Conversation::write_kept() const {
-  const auto kept = engine::kept_patches(images_.front(), 0, prefill_);
+  auto kept = engine::kept_patches(images_.front(), 0, prefill_);
   WINNOW_CHECK(kept.has_value(), InvalidArgument, "cli.run",
                "--show-kept: {} merges tokens, there are no kept patches to draw", args_.prune.method);
-  engine::save_png(engine::draw_kept(pictures_.front(), *kept), args_.show_kept);
+  for (std::size_t step = 0; pictures_.empty() && step < kept->size(); ++step) {
+    (*kept)[step].map.top += static_cast<double>(step) * frames_.front().height;
+  }
+  engine::save_png(engine::draw_kept(kept_canvas(), *kept), args_.show_kept);
 }
 
 int run(const RunArguments& args) {
   WINNOW_CHECK(!args.prompts.empty(), InvalidArgument, "cli.run", "no question, expected -p TEXT");
-  WINNOW_CHECK(args.show_kept.empty() || !args.images.paths.empty(), InvalidArgument, "cli.run",
-               "--show-kept needs an --image to draw on");
+  WINNOW_CHECK(args.show_kept.empty() || !args.images.paths.empty() || args.video.is_given(), InvalidArgument,
+               "cli.run", "--show-kept needs an --image or a --video to draw on");
   args.prune.check();
   check_writable(args.show_kept);
   Conversation conversation(args);
@@ -200,8 +227,9 @@ int run(const RunArguments& args) {
 void add_run(CLI::App& app, Action& action) {
   auto args = std::make_shared<RunArguments>();
   CLI::App& command =
-      *app.add_subcommand("run", "Answer a question about pictures, with visual tokens pruned");
+      *app.add_subcommand("run", "Answer a question about pictures or a video, with visual tokens pruned");
   args->images.add_to(command);
+  args->video.add_to(command);
   command
       .add_option("-p,--prompt", args->prompts,
                   "Question; several times for several turns of one conversation")
@@ -217,7 +245,8 @@ void add_run(CLI::App& app, Action& action) {
   command.add_option("--template", args->prompt_template,
                      "vicuna_v1, llava_llama_2, mistral_instruct, qwen2_vl, llava_onevision, plain, or a "
                      "text with {image} and {prompt}");
-  command.add_option("--show-kept", args->show_kept, "Write the picture with dropped patches dimmed (PNG)");
+  command.add_option("--show-kept", args->show_kept,
+                     "Write the picture with dropped patches dimmed (PNG); a video as a strip");
   command.add_flag("--json", args->json, "Print one JSON object instead of text");
   args->model.add_to(command);
   command.callback([args, &action] {

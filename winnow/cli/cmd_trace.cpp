@@ -13,6 +13,7 @@
 #include "winnow/cli/command.h"
 #include "winnow/cli/schedule.h"
 #include "winnow/cli/signal_file.h"
+#include "winnow/cli/video.h"
 #include "winnow/engine/generate.h"
 #include "winnow/engine/tower_request.h"
 #include "winnow/prune/cascade.h"
@@ -25,6 +26,7 @@ struct TraceArguments {
   ModelArguments model;
   PruneArguments prune;
   ImageArguments images;
+  VideoArguments video;
   std::string ids_path;
   int32_t image_token = -1;
   std::string prompt;
@@ -153,6 +155,43 @@ engine::Prompt make_prompt(const TraceArguments& args, const engine::Model& mode
   return engine::prompt_from_ids(ids, args.image_token, image_tokens);
 }
 
+/// Of each picture and the video, before any pruning.
+std::vector<int32_t> tokens_of(const TraceArguments& args, const engine::Model& model,
+                               const engine::PruneOptions& options,
+                               const std::vector<engine::Image>& pictures,
+                               const std::vector<engine::Image>& frames) {
+  const auto n_images = static_cast<int32_t>(pictures.size()) + (frames.empty() ? 0 : 1);
+  std::vector<int32_t> tokens;
+  for (const engine::Image& picture : pictures) {
+    const engine::PixelSize size{picture.width, picture.height};
+    tokens.push_back(engine::picture_layout(model, options.steps, n_images, size).n());
+  }
+  if (frames.empty()) return tokens;
+  const engine::PixelSize size{frames[0].width, frames[0].height};
+  const auto n_frames = static_cast<int32_t>(frames.size());
+  tokens.push_back(
+      engine::video_layout(model, options.steps, n_images, size, n_frames, args.video.max_tokens).n());
+  return tokens;
+}
+
+/// The pictures, and the video behind them.
+std::vector<engine::EncodedImage> encode(const TraceArguments& args, engine::ImageFit fit,
+                                         engine::Session& session, const engine::PruneOptions& options,
+                                         const std::vector<engine::Image>& pictures,
+                                         const std::vector<engine::Image>& frames) {
+  const auto n_pictures = static_cast<int32_t>(pictures.size());
+  const int32_t n_images = n_pictures + (frames.empty() ? 0 : 1);
+  std::vector<engine::EncodedImage> images;
+  for (int32_t i = 0; i < n_pictures; ++i) {
+    const engine::TowerRequest request = session.tower_request(options, n_images, i);
+    images.push_back(session.encode(pictures[static_cast<std::size_t>(i)], fit, request));
+  }
+  if (frames.empty()) return images;
+  const engine::TowerRequest request = session.tower_request(options, n_images, n_pictures);
+  images.push_back(session.encode_video(frames, request, args.video.max_tokens));
+  return images;
+}
+
 int trace(const TraceArguments& args) {
   WINNOW_CHECK(args.ids_path.empty() != args.prompt.empty(), InvalidArgument, "cli.trace",
                "expected either --ids FILE or -p TEXT");
@@ -164,7 +203,8 @@ int trace(const TraceArguments& args) {
     const prune::MethodUse& use = placed.use;
     return !use.method->info().keeps_all && prune::selects_from_signals(use.method->stage(use.params));
   });
-  WINNOW_CHECK(args.signals.empty() || (drops && !args.images.paths.empty()), InvalidArgument, "cli.trace",
+  const bool sees = !args.images.paths.empty() || args.video.is_given();
+  WINNOW_CHECK(args.signals.empty() || (drops && sees), InvalidArgument, "cli.trace",
                "--signals needs a picture and a method that selects tokens, got {} pictures and --prune {}",
                args.images.paths.size(), args.prune.method);
   check_writable(args.out);
@@ -172,18 +212,14 @@ int trace(const TraceArguments& args) {
   auto model_options = args.model.model_options();
   model_options.all_blocks = true;
   const std::vector<engine::Image> pictures = args.images.load();
+  const std::vector<engine::Image> frames = args.video.load(args.images.max_pixels);
   const auto fit = engine::parse_image_fit(args.images.fit);
   const auto model = engine::Model::load(model_options);
   engine::Session session(model, args.model.session_options());
   engine::PruneOptions options = args.prune.options(*model);
   options.question = args.prompt;
 
-  const auto n_images = static_cast<int32_t>(pictures.size());
-  std::vector<int32_t> image_tokens;
-  for (const engine::Image& picture : pictures) {
-    const engine::PixelSize size{picture.width, picture.height};
-    image_tokens.push_back(engine::picture_layout(*model, options.steps, n_images, size).n());
-  }
+  const std::vector<int32_t> image_tokens = tokens_of(args, *model, options, pictures, frames);
 
   record::TensorFile file;
   if (!args.signals.empty()) {
@@ -192,7 +228,7 @@ int trace(const TraceArguments& args) {
         prune::expand_steps(options.steps, n_visual, model->llama().n_layer);
     const auto n_selecting = std::count_if(
         steps.begin(), steps.end(), [](const prune::Step& step) { return step.layer >= prune::kAfterTower; });
-    session.set_selection_observer([&, single = n_selecting == 1 && pictures.size() == 1 &&
+    session.set_selection_observer([&, single = n_selecting == 1 && pictures.size() == 1 && frames.empty() &&
                                                 !model->tiling().cuts()](const engine::Selection& selection) {
       write_signals(args, selection, model->clip().n_layer, single);
     });
@@ -200,11 +236,7 @@ int trace(const TraceArguments& args) {
   session.set_observer([&](std::string_view name, std::span<const int64_t> shape,
                            std::span<const float> values) { add_unique(file, name, shape, values); });
   const engine::Prompt prompt = make_prompt(args, *model, image_tokens, file);
-  std::vector<engine::EncodedImage> images;
-  for (int32_t i = 0; i < n_images; ++i) {
-    const engine::TowerRequest request = session.tower_request(options, n_images, i);
-    images.push_back(session.encode(pictures[static_cast<std::size_t>(i)], fit, request));
-  }
+  const std::vector<engine::EncodedImage> images = encode(args, fit, session, options, pictures, frames);
   std::vector<const engine::EncodedImage*> refs;
   for (const auto& image : images) refs.push_back(&image);
   const engine::PrefillResult prefill = session.prefill(prompt, refs, options, args.n_greedy, true);
@@ -235,6 +267,7 @@ void add_trace(CLI::App& app, Action& action) {
   CLI::App& command =
       *app.add_subcommand("trace", "Write every named tensor of one forward pass as safetensors");
   args->images.add_to(command);
+  args->video.add_to(command);
   command.add_option("--ids", args->ids_path,
                      "File of token ids; runs of the image token stand for pictures");
   command.add_option("--image-token", args->image_token, "The image token of --ids");

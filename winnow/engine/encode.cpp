@@ -1,4 +1,5 @@
-// Session::encode: a picture through preprocessing, tower and projector, one tile after the other.
+// Session::encode: a picture through preprocessing, tower and projector, one tile after the other; a video,
+// one temporal step after the other.
 
 #include <map>
 #include <utility>
@@ -6,6 +7,7 @@
 #include "winnow/base/error.h"
 #include "winnow/engine/session.h"
 #include "winnow/engine/step_signals.h"
+#include "winnow/engine/tower_request.h"
 #include "winnow/engine/vision/patches.h"
 #include "winnow/engine/vision/qwen2_vl.h"
 
@@ -33,17 +35,30 @@ void reduce_to_tokens(const PatchMerge& merge, int64_t d_tower, TowerOutput& tow
 struct VisionConfig {
   ClipConfig clip;
   MlpConfig mlp;
+  prune::Grid full;  ///< visual tokens had no step made the picture smaller
 };
+
+/// The tower and projector at hand for n_step inputs of their own size, which a step may make smaller.
+VisionConfig own_size_vision(const Model& model, const TowerRequest& request, const ClipConfig& clip,
+                             int32_t n_step) {
+  VisionConfig vision{clip, model.mlp(), {}};
+  vision.mlp.merge.patches = clip.grid();
+  vision.full = vision.mlp.merge.grid();
+  if (!request.picture) return vision;
+  const auto& [step, n_images] = *request.picture;
+  const prune::Grid grid = picture_grid(model, {&step, 1}, n_images, vision.full, n_step);
+  const int32_t side = vision.mlp.merge.side;
+  vision.mlp.merge.patches = vision.clip.fitted = {grid.rows * side, grid.cols * side};
+  return vision;
+}
 
 /// The model's own, or for the smaller picture of a request, or for this picture. Throws InvalidArgument for
 /// a grid that is none.
 VisionConfig vision_for(const Model& model, const TowerRequest& request, const Image& image) {
-  VisionConfig vision{model.clip(), model.mlp()};
-  if (vision.clip.takes_any_size()) {
-    vision.clip = fitted_to(vision.clip, {image.width, image.height});
-    vision.mlp.merge.patches = vision.clip.grid();
-    return vision;
+  if (model.clip().takes_any_size()) {
+    return own_size_vision(model, request, fitted_to(model.clip(), {image.width, image.height}), 1);
   }
+  VisionConfig vision{model.clip(), model.mlp(), model.grid()};
   if (!request.grid) return vision;
   const prune::Grid& grid = *request.grid;
   WINNOW_CHECK(grid.rows == grid.cols && grid.rows >= 1 && grid.rows <= model.grid().rows, InvalidArgument,
@@ -64,9 +79,10 @@ void check_request(const Model& model, const TowerRequest& request) {
   WINNOW_CHECK(!request.merge || model.mlp().merge.side == 1, Unsupported, kWhere,
                "{} merges rows in the tower, but the projector of {} merges squares of its patches",
                request.merge->use.method->info().name, model.options().mmproj_path);
-  WINNOW_CHECK(!model.clip().takes_any_size() || !request.grid, Unsupported, kWhere,
-               "{} reads pictures in their own size, got a request to shrink one",
-               model.options().mmproj_path);
+  WINNOW_CHECK(model.clip().takes_any_size() ? !request.grid : !request.picture, Unsupported, kWhere,
+               "a request to make a picture of {} smaller, expected {}", model.options().mmproj_path,
+               request.grid ? "a step, as its pictures have grids of their own"
+                            : "a grid, as its pictures have one size");
   WINNOW_CHECK(!model.tiling().cuts() || (!request.merge && !request.grid), Unsupported, kWhere,
                "{} cuts pictures into tiles, got a request to {}, expected tiles as they are",
                model.options().mmproj_path, request.merge ? "merge rows in the tower" : "shrink the picture");
@@ -75,7 +91,8 @@ void check_request(const Model& model, const TowerRequest& request) {
                model.options().mmproj_path);
 }
 
-/// What the tower shows of each tile, shown as one batch when all of them are through.
+/// What the tower shows of each tile, shown as one batch (of rows, where a picture has no batch dimension)
+/// when all of them are through.
 class BatchObserver {
  public:
   Observer observer() {
@@ -87,7 +104,7 @@ class BatchObserver {
   }
   void show(int64_t n_tile, const Observer& observer) {
     for (auto& [name, shown] : shown_) {
-      shown.shape.front() = n_tile;
+      shown.shape.front() *= n_tile;
       observer(name, shown.shape, shown.values);
     }
   }
@@ -100,7 +117,10 @@ class BatchObserver {
   std::map<std::string, Shown> shown_;
 };
 
-/// One input of the tower, with features and signals per visual token.
+/// One input of the tower: a picture, a tile of it, or the frames of a video's temporal step.
+using TowerInput = std::vector<Pixels>;
+
+/// What becomes of it, with features and signals per visual token.
 struct EncodedTile {
   TowerOutput tower;
   std::vector<float> projected;  // [n, n_embd]
@@ -119,11 +139,11 @@ class TileEncoder {
         unwatched_{watched.backends, nullptr, watched.fused},
         times_(times) {}
 
-  EncodedTile encode(const Pixels& pixels) {
+  EncodedTile encode(const TowerInput& input) {
     EncodedTile tile;
     Stopwatch watch;
     const int32_t d_tower = vision_.clip.n_embd;
-    tile.tower = run_clip(vision_.clip, model_.tower_weights(), pixels, request_, watched_);
+    tile.tower = run_clip(vision_.clip, model_.tower_weights(), input, request_, watched_);
     times_.tower_ms += watch.lap();
     tile.projected = run_mlp(vision_.mlp, model_.projector_weights(), tile.tower.features, watched_);
     if (!tile.tower.cls.empty()) {
@@ -192,18 +212,55 @@ PixelSize read_size(const ClipConfig& clip) {
 }
 
 /// Shows what the tower reads of one input.
-void show_pixels(const ClipConfig& clip, const Pixels& pixels, const Observer& observer) {
+void show_pixels(const ClipConfig& clip, const TowerInput& input, const Observer& observer) {
   if (clip.takes_any_size()) {
     ClipConfig by_group = clip;  // transformers' processor knows no windows
     by_group.window_side = 0;
-    const std::vector<float> values = repeat_frames(clip, cut_patches(by_group, pixels));
+    std::vector<std::vector<float>> frames;
+    for (const Pixels& frame : input) frames.push_back(cut_patches(by_group, frame));
+    const std::vector<float> values = interleave_frames(clip, frames);
     const int64_t n = clip.n_patch();
     const int64_t shape[] = {n, std::ssize(values) / n};
     observer("pixel_values", shape, values);
     return;
   }
   const int64_t shape[] = {1, 3, clip.image_size_px, clip.image_size_px};
-  observer("pixel_values", shape, pixels.values);
+  observer("pixel_values", shape, input.front().values);
+}
+
+/// Everything behind preprocessing. out: with its layout, whose tiles the inputs are.
+void encode_inputs(const Model& model, const VisionConfig& vision, const TowerRequest& request,
+                   const std::vector<TowerInput>& inputs, Execution execution, EncodedImage& out) {
+  const Observer* whole = execution.observer;
+  BatchObserver batch;
+  const Observer of_tiles = batch.observer();
+  const bool single = !out.layout.is_tiled();
+  if (!single && whole != nullptr) execution.observer = &of_tiles;
+  TileEncoder encoder(model, vision, request, execution, out);
+  std::vector<EncodedTile> tiles;
+  for (const TowerInput& input : inputs) {
+    if (execution.observer != nullptr) show_pixels(vision.clip, input, *execution.observer);
+    tiles.push_back(encoder.encode(input));
+    out.maps.push_back(input.front().map);
+  }
+  out.tile_px = read_size(vision.clip);
+  out.full = vision.full;
+  out.tower_rows = tiles.front().tower.rows;
+  if (request.merge) out.merged_by = request.merge->use.to_string();
+  if (!tiles.front().tower.cls.empty()) out.computed.push_back({prune::Signal::ClsToken});
+  for (const TowerSignal& signal : tiles.front().tower.signals) out.computed.push_back(signal.need);
+  if (single) {
+    take_single(tiles.front(), out);
+    return;
+  }
+  const Stopwatch packing;
+  take_tiles(tiles, model, out);
+  out.projector_ms += packing.ms();
+  if (whole == nullptr) return;
+  batch.show(out.n_tile(), *whole);
+  if (!model.tiling().cuts()) return;
+  const int64_t shape[] = {out.n_token(), model.mlp().n_out};
+  (*whole)("packed", shape, out.projected);
 }
 
 }  // namespace
@@ -216,50 +273,49 @@ EncodedImage Session::encode(const Image& image, ImageFit fit, const TowerReques
   const Stopwatch watch;
   const ImageSpec spec{clip.image_size_px, clip.mean, clip.std, fit};
   const Tiling& tiling = model_->tiling();
-  const bool cuts = tiling.cuts();
-  std::vector<Pixels> inputs;
+  std::vector<TowerInput> inputs;
   out.layout = single_layout(vision.mlp.merge.grid());
   if (request.whole) {  // padded to a square, as transformers' LlavaOnevisionImageProcessor does
     out.layout = whole_layout(out.layout.tile);
-    inputs.push_back(preprocess(image, {clip.image_size_px, clip.mean, clip.std, ImageFit::Pad}));
-  } else if (cuts) {
+    inputs.push_back({preprocess(image, {clip.image_size_px, clip.mean, clip.std, ImageFit::Pad})});
+  } else if (tiling.cuts()) {
     const auto canvas = choose_canvas({image.width, image.height}, tiling.resolutions, clip.image_size_px);
     out.layout = tiled_layout(out.layout.tile, canvas, tiling.max_tiles);
-    inputs = cut_tiles(image, canvas, spec);
+    for (Pixels& tile : cut_tiles(image, canvas, spec)) inputs.push_back({std::move(tile)});
   } else if (clip.takes_any_size()) {
-    inputs.push_back(squeeze(image, read_size(clip), spec));
+    inputs.push_back({squeeze(image, read_size(clip), spec)});
   } else {
-    inputs.push_back(preprocess(image, spec));
+    inputs.push_back({preprocess(image, spec)});
   }
   out.preprocess_ms = watch.ms();
-  BatchObserver batch;
-  const Observer of_tiles = batch.observer();
-  Execution execution = this->execution();
-  if (cuts && execution.observer != nullptr) execution.observer = &of_tiles;
-  TileEncoder encoder(*model_, vision, request, execution, out);
-  std::vector<EncodedTile> tiles;
-  for (const Pixels& pixels : inputs) {
-    if (execution.observer != nullptr) show_pixels(clip, pixels, *execution.observer);
-    tiles.push_back(encoder.encode(pixels));
-    out.maps.push_back(pixels.map);
+  encode_inputs(*model_, vision, request, inputs, execution(), out);
+  return out;
+}
+
+EncodedImage Session::encode_video(std::span<const Image> frames, const TowerRequest& request,
+                                   int32_t max_tokens) {
+  check_request(*model_, request);
+  const auto n_frames = static_cast<int32_t>(frames.size());
+  const PixelSize size = frames.empty() ? PixelSize{} : PixelSize{frames[0].width, frames[0].height};
+  EncodedImage out;
+  const Stopwatch watch;
+  const ClipConfig clip = fitted_to_video(model_->clip(), size, n_frames, max_tokens);
+  const int32_t n_step = n_video_steps(clip, n_frames);
+  for (std::size_t i = 0; i < frames.size(); ++i) {
+    WINNOW_CHECK(frames[i].width == size.width && frames[i].height == size.height, InvalidArgument, kWhere,
+                 "frame {} of a video has {}x{} pixels, expected {}x{} as the first one has", i,
+                 frames[i].width, frames[i].height, size.width, size.height);
   }
-  out.tile_px = read_size(clip);
-  out.tower_rows = tiles.front().tower.rows;
-  if (request.merge) out.merged_by = request.merge->use.to_string();
-  if (!tiles.front().tower.cls.empty()) out.computed.push_back({prune::Signal::ClsToken});
-  for (const TowerSignal& signal : tiles.front().tower.signals) out.computed.push_back(signal.need);
-  if (!cuts) {
-    take_single(tiles.front(), out);
-    return out;
+  const VisionConfig vision = own_size_vision(*model_, request, clip, n_step);
+  out.layout = video_layout(vision.mlp.merge.grid(), n_step);
+  const ImageSpec spec{vision.clip.image_size_px, vision.clip.mean, vision.clip.std, ImageFit::Pad};
+  std::vector<TowerInput> steps(static_cast<std::size_t>(n_step));
+  for (std::size_t i = 0; i < frames.size(); ++i) {
+    steps[i / static_cast<std::size_t>(clip.n_frame)].push_back(
+        squeeze(frames[i], read_size(vision.clip), spec));
   }
-  const Stopwatch packing;
-  take_tiles(tiles, *model_, out);
-  out.projector_ms += packing.ms();
-  if (observer_) {
-    batch.show(out.n_tile(), observer_);
-    const int64_t shape[] = {out.n_token(), model_->mlp().n_out};
-    observer_("packed", shape, out.projected);
-  }
+  out.preprocess_ms = watch.ms();
+  encode_inputs(*model_, vision, request, steps, execution(), out);
   return out;
 }
 

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "winnow/engine/image_formats.h"
+#include "winnow/engine/image_frames.h"
 
 namespace winnow::engine {
 namespace {
@@ -124,7 +125,10 @@ Image new_image(const char* format, int64_t width, int64_t height, const ImageLi
   return image;
 }
 
-Image decode_image(std::span<const uint8_t> bytes, const ImageLimits& limits) {
+namespace {
+
+/// The format of the bytes, and whether they are an image at all.
+const Format& check_format(std::span<const uint8_t> bytes, const ImageLimits& limits) {
   WINNOW_CHECK(!bytes.empty(), Corrupt, kDecodeImage, "empty file, expected an image");
   WINNOW_CHECK(std::cmp_less_equal(bytes.size(), limits.max_file_bytes), InvalidArgument, kDecodeImage,
                "image file is too large, got {} bytes, expected at most {}", bytes.size(),
@@ -132,20 +136,43 @@ Image decode_image(std::span<const uint8_t> bytes, const ImageLimits& limits) {
   const Format* format = find_format(bytes);
   WINNOW_CHECK(format != nullptr, Unsupported, kDecodeImage,
                "not an image, got first bytes{}, expected JPEG, PNG, BMP, GIF or WebP", first_bytes(bytes));
-  DecodedImage decoded = format->decode(bytes, limits);
-  return turn_upright(std::move(decoded.image), decoded.orientation);
+  return *format;
 }
 
-Image load_image(const std::string& path, const ImageLimits& limits) {
+/// What `decode` makes of a file; the path becomes part of every message.
+template <class Decode>
+auto load(const std::string& path, const ImageLimits& limits, Decode decode) {
   const std::vector<uint8_t> bytes = read_file(path, limits.max_file_bytes);
   try {
-    return decode_image(bytes, limits);
+    return decode(bytes, limits);
   } catch (const Error& error) {
     std::string_view text = error.what();
     const std::string prefix = fmt::format("[{}] ", kDecodeImage);
     if (text.starts_with(prefix)) text.remove_prefix(prefix.size());
     fail(error.code(), "engine.load_image", "'{}': {}", path, text);
   }
+}
+
+}  // namespace
+
+Image decode_image(std::span<const uint8_t> bytes, const ImageLimits& limits) {
+  DecodedImage decoded = check_format(bytes, limits).decode(bytes, limits);
+  return turn_upright(std::move(decoded.image), decoded.orientation);
+}
+
+std::vector<Image> decode_animation(std::span<const uint8_t> bytes, const ImageLimits& limits) {
+  if (check_format(bytes, limits).decode == decode_gif) return decode_gif_frames(bytes, limits);
+  std::vector<Image> frames;
+  frames.push_back(decode_image(bytes, limits));
+  return frames;
+}
+
+Image load_image(const std::string& path, const ImageLimits& limits) {
+  return load(path, limits, decode_image);
+}
+
+std::vector<Image> load_animation(const std::string& path, const ImageLimits& limits) {
+  return load(path, limits, decode_animation);
 }
 
 }  // namespace winnow::engine

@@ -27,6 +27,7 @@ struct ImageLimits {
   int64_t max_pixels = 100'000'000;  ///< width * height, checked from the header before anything is allocated
   int64_t max_side_px = 1'000'000;   ///< longer side; keeps the work for a 1 x N picture bounded
   int64_t max_file_bytes = 512 << 20;
+  int64_t max_animation_pixels = 1'000'000'000;  ///< of all frames together
 };
 
 /// Decodes JPEG, PNG (8/16 bit, grey, alpha, palette), BMP, GIF (first frame) or WebP (first frame) as PIL's
@@ -37,6 +38,11 @@ struct ImageLimits {
 Image decode_image(std::span<const uint8_t> bytes, const ImageLimits& limits = {});
 /// The same from a file; the path is part of every message. Throws Io / NotFound as well.
 Image load_image(const std::string& path, const ImageLimits& limits = {});
+
+/// Every frame of a GIF as it is seen, all of one size, as PIL's ImageSequence converted to RGB shows them;
+/// the one picture of a file of another format. Throws as load_image(), and Corrupt for a frame that leaves
+/// the picture.
+std::vector<Image> load_animation(const std::string& path, const ImageLimits& limits = {});
 
 /// Writes an 8-bit RGB PNG. Throws Io.
 void save_png(const Image& image, const std::string& path);

@@ -24,6 +24,9 @@ DecodedImage decode_jpeg(std::span<const uint8_t> bytes, const ImageLimits& limi
 DecodedImage decode_png(std::span<const uint8_t> bytes, const ImageLimits& limits);
 DecodedImage decode_webp(std::span<const uint8_t> bytes, const ImageLimits& limits);
 
+/// All frames, each as it is seen.
+std::vector<Image> decode_gif_frames(std::span<const uint8_t> bytes, const ImageLimits& limits);
+
 /// Checks a header's size against zero and the limits, then allocates. Throws Corrupt, InvalidArgument.
 Image new_image(const char* format, int64_t width, int64_t height, const ImageLimits& limits);
 

@@ -4,6 +4,7 @@ set(WINNOW_IMAGE_SOURCES
     image.cpp
     image_bmp.cpp
     image_draw.cpp
+    image_frames.cpp
     image_gif.cpp
     image_jpeg.cpp
     image_own_size.cpp

@@ -132,8 +132,9 @@ void Prefill::number(Sequence& s) const {
   renumber(s, spans, prune_.position.value_or(prune::default_position(*merging)));
 }
 
-/// Ids on three axes, as transformers' Qwen2VLModel.get_rope_index: the tokens of a picture share an id in
-/// time and have its rows and columns from there on; text goes on behind the largest of them.
+/// Ids on three axes, as transformers' Qwen2VLModel.get_rope_index: the tokens of a picture, or of a temporal
+/// step of a video, share an id in time and have its rows and columns; all axes begin behind the text, which
+/// goes on behind the largest id.
 void Prefill::number_axes(Sequence& s) {
   int32_t next = 0;
   int32_t id = 0;
@@ -146,14 +147,17 @@ void Prefill::number_axes(Sequence& s) {
   };
   for (ImageRun& run : s.images) {
     for (; next < run.first; ++id) set(id, id, id);
-    const prune::Grid& grid = run.image->layout.grid;
+    const TokenLayout& layout = run.image->layout;
+    const prune::Grid grid{layout.grid.rows / layout.n_step, layout.grid.cols};
     for (int32_t i = 0; i < run.count; ++i) {
       const int32_t cell = run.token_of.empty() ? i : run.token_of[static_cast<std::size_t>(i)];
-      set(id, id + cell / grid.cols, id + cell % grid.cols);
+      const int32_t in_step = cell % grid.size();
+      set(id + cell / grid.size(), id + in_step / grid.cols, id + in_step % grid.cols);
     }
     run.first_id = id;
     run.id_grid = grid;
-    run.n_ids = std::max(grid.rows, grid.cols);
+    run.n_time = layout.n_step;
+    run.n_ids = std::max({layout.n_step, grid.rows, grid.cols});
     id += run.n_ids;
   }
   for (; next < s.n(); ++id) set(id, id, id);
@@ -195,11 +199,12 @@ void Prefill::check_steps() const {
 
 /// The pictures were made smaller when they were encoded, or not at all.
 void Prefill::check_pictures() const {
-  if (session_.model().clip().takes_any_size()) return;  // picture_grid() knows no step that changes it
   const auto n_images = static_cast<int32_t>(sequence_.images.size());
-  const prune::Grid wanted = picture_grid(session_.model(), steps_, n_images);
   for (const ImageRun& run : sequence_.images) {
-    const prune::Grid& grid = run.image->layout.tile;
+    const TokenLayout& layout = run.image->layout;
+    const prune::Grid& grid = layout.tile;
+    const prune::Grid wanted =
+        picture_grid(session_.model(), steps_, n_images, run.image->full, layout.n_step);
     WINNOW_CHECK(grid.rows == wanted.rows && grid.cols == wanted.cols, InvalidArgument, kWhere,
                  "an image was encoded as {} x {} visual tokens, expected {} x {}: encode it for the steps "
                  "that are run",
@@ -400,7 +405,7 @@ std::size_t Prefill::show_encoded() {
       out.method = step.use.method->info().name;
       out.layer = step.layer;
       out.image = static_cast<int32_t>(i);
-      out.n_before = resized ? session_.model().grid().size() : image.layout.n();
+      out.n_before = resized ? image.n_full() : image.layout.n();
       out.plan = resized ? prune::identity_plan(image.layout.n()) : *image.merge;
       if (resized) out.kept = out.plan.index;
     }
@@ -512,11 +517,7 @@ void Prefill::trim_caches() {
 PrefillResult Prefill::run(bool all_logits) {
   result_.prefill_ms += watch_.lap();  // token embeddings
   int32_t n_unpruned = n() - sequence_.n_visual();
-  for (const ImageRun& run : sequence_.images) {
-    const TokenLayout& layout = run.image->layout;
-    const bool own = layout.is_tiled() || session_.model().clip().takes_any_size();
-    n_unpruned += own ? layout.n() : session_.model().grid().size();
-  }
+  for (const ImageRun& run : sequence_.images) n_unpruned += run.image->n_full();
   std::size_t next = show_encoded();
   for (; next < steps_.size() && steps_[next].layer <= 0; ++next) run_step(next, 0);
   enter_decoder();

@@ -108,7 +108,8 @@ namespace {
 void renumber_axes(Sequence& s, std::span<const prune::VisualSpan> spans, prune::PositionPolicy policy) {
   std::vector<prune::GridSpan> images;
   for (std::size_t i = 0; i < spans.size(); ++i) {
-    images.push_back({spans[i].first, spans[i].count, spans[i].first_id, s.images[i].id_grid});
+    images.push_back(
+        {spans[i].first, spans[i].count, spans[i].first_id, s.images[i].id_grid, s.images[i].n_time});
   }
   prune::AxisIds ids = prune::axis_position_ids(policy, {s.ids, s.row_ids, s.col_ids}, images);
   s.ids = std::move(ids.time);
@@ -121,10 +122,12 @@ void renumber_axes(Sequence& s, std::span<const prune::VisualSpan> spans, prune:
   s.id_span =
       1 + std::max({largest(s.ids, 0, s.n()), largest(s.row_ids, 0, s.n()), largest(s.col_ids, 0, s.n())});
   for (ImageRun& run : s.images) {
-    run.first_id = run.count > 0 ? s.ids[static_cast<std::size_t>(run.first)] : 0;
+    const auto first = s.ids.begin() + run.first;
+    run.first_id = run.count > 0 ? *std::min_element(first, first + run.count) : 0;
+    run.n_time = std::max(0, largest(s.ids, run.first, run.count) - run.first_id + 1);
     run.id_grid = {std::max(0, largest(s.row_ids, run.first, run.count) - run.first_id + 1),
                    std::max(0, largest(s.col_ids, run.first, run.count) - run.first_id + 1)};
-    run.n_ids = std::max(run.id_grid.rows, run.id_grid.cols);
+    run.n_ids = std::max({run.n_time, run.id_grid.rows, run.id_grid.cols});
   }
 }
 

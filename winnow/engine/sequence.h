@@ -25,6 +25,7 @@ struct ImageRun {
   std::vector<float> input;       ///< [n_input, n_embd] rows that entered layer 0, if a step reads them
   std::vector<int32_t> input_of;  ///< [count] row of `input` of each remaining token; empty: all rows
   prune::Grid id_grid{};          ///< rows and columns of ids covered, in a decoder with three axes
+  int32_t n_time = 1;             ///< ids in time covered there
 };
 
 struct Sequence {

@@ -6,6 +6,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -45,8 +46,8 @@ struct PruneOptions {
 };
 
 /// One image after tower and projector: n tokens, those of the layout unless the tower merged rows. The
-/// layout is of the model's own grid, of that of a smaller picture, or of tiles. Newlines have zeros for
-/// features and signals. The signals are those of the needs it was encoded for.
+/// layout is of the model's own grid, of that of a smaller picture, of tiles, or of a video's steps. Newlines
+/// have zeros for features and signals. The signals are those of the needs it was encoded for.
 struct EncodedImage {
   TokenLayout layout;
   std::optional<prune::Plan> merge;  ///< the tokens' cells, when rows were merged in the tower
@@ -58,13 +59,18 @@ struct EncodedImage {
   std::vector<TowerSignal> signals;
   std::vector<BlockRows> tower_rows;  ///< for each block that was run on one tile, for counting FLOPs
   std::vector<prune::Need> computed;  ///< what was made beside features and projection
-  std::vector<ImageMap> maps;         ///< [n_tile] where each tile shows the picture, for drawing
+  std::vector<ImageMap> maps;         ///< [n_tile] where each tile shows its picture, for drawing
   PixelSize tile_px;                  ///< of each tile
+  prune::Grid full;                   ///< tokens of each tile, had no step made the picture smaller
   double preprocess_ms = 0.0;
   double tower_ms = 0.0;
   double projector_ms = 0.0;
 
   int32_t n_token() const { return merge ? merge->n_out() : layout.n(); }
+  /// Tokens of the picture without any step.
+  int32_t n_full() const {
+    return static_cast<int32_t>(int64_t{layout.n()} * full.size() / layout.tile.size());
+  }
   int32_t n_tile() const { return static_cast<int32_t>(layout.tiles.size()); }
   /// Rows that went through the projector, padding of tiles among them.
   int32_t n_projected() const { return merge ? merge->n_out() : n_tile() * layout.tile.size(); }
@@ -121,12 +127,19 @@ class Session {
   /// Signals of tower and projector that the steps read, to encode images for. Throws Unsupported for one
   /// that the model cannot give, and names the method and, if there is one, a parameter that does without.
   /// n_images, image: how many images the run has and which of them this is, because they share the budget of
-  /// a step in the tower or in front of it, and LLaVA-OneVision reads several of them whole. Throws
-  /// InvalidArgument for a budget that it cannot meet.
+  /// a step in the tower or in front of it, as if all were of this one's size, and LLaVA-OneVision reads
+  /// several of them whole. Throws InvalidArgument for a budget that it cannot meet.
   TowerRequest tower_request(const PruneOptions& options, int32_t n_images = 1, int32_t image = 0) const;
   /// Picture -> features. Question-free, so one encoding serves many questions. Throws Unsupported as
   /// tower_request() does.
   EncodedImage encode(const Image& image, ImageFit fit, const TowerRequest& request);
+  /// The frames of a video, in their order, for a model that reads them in temporal steps (Qwen2-VL: of two
+  /// frames; the last one is repeated if their number is odd). max_tokens: most visual tokens of all steps,
+  /// 0: those of the largest picture. A prompt has the result at the place of a picture. Throws Unsupported
+  /// for a model without video and as above; InvalidArgument for no frames, frames of several sizes, or more
+  /// of them than max_tokens has room for.
+  EncodedImage encode_video(std::span<const Image> frames, const TowerRequest& request,
+                            int32_t max_tokens = 0);
 
   /// Runs a turn's prompt through the decoder, pruning on the way. `reserve`: tokens that will be generated,
   /// so that the cache is allocated once. all_logits: logits of every remaining token [n, n_vocab] instead of

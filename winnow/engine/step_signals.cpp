@@ -71,8 +71,9 @@ MatrixView view(const std::vector<float>& values, int64_t cols) {
 
 /// What a step's method reads of these images.
 std::vector<Need> needs_of(const prune::Step& step, const Sequence& sequence) {
-  const bool tiled = std::any_of(sequence.images.begin(), sequence.images.end(),
-                                 [&](const ImageRun& run) { return is_tilewise(step, *run.image); });
+  const bool tiled = std::any_of(sequence.images.begin(), sequence.images.end(), [&](const ImageRun& run) {
+    return is_tilewise(step, *run.image) && run.image->layout.arrangement.size() > 0;
+  });
   return encoder_needs(step.use, tiled);
 }
 

@@ -1,7 +1,8 @@
 #pragma once
 
 // A pruning step after the tower on a picture that was cut into tiles: the method selects from each tile by
-// itself, as authors do, and the selections become one plan of the picture.
+// itself, as authors do, and the selections become one plan of the picture. The temporal steps of a video are
+// such tiles.
 
 #include <cstdint>
 #include <functional>
@@ -27,8 +28,8 @@ using TileObserver = std::function<void(int32_t tile, int32_t n_keep, const std:
 
 /// The plan of a picture's tokens that are left. whole: their signals, the picture's [CLS] tokens among them;
 /// input run.count + t of the plan is the [CLS] token of tile t. Outputs ascend, or stand in the
-/// method's own order, tile after tile or by its groups (Method::tile_group). image: its number in the prompt, for random methods, which have a stream for each
-/// tile. Throws as run_method().
+/// method's own order, tile after tile or by its groups (Method::tile_group). image: its number in the
+/// prompt, for random methods, which have a stream for each tile. Throws as run_method().
 prune::Plan plan_by_tile(const prune::Step& step, const ImageRun& run, const prune::Signals& whole,
                          int32_t n_keep, uint64_t seed, int32_t image, const TileObserver& observer);
 

@@ -44,7 +44,8 @@ Ties go to the token with the lower index.
 
 Of a picture that a model cuts into tiles (LLaVA-NeXT, LLaVA-OneVision), methods that act after the tower select from each tile by itself, which share the budget by
 their tokens, and newline tokens go first; divprune compares all tokens, hired shares by a rule of its own. Before a layer all of the picture's
-tokens are alike. Methods on the picture and in the tower need a model without tiles that reads pictures of one size.
+tokens are alike. The temporal steps of a video (Qwen2-VL) are such tiles. Methods on the picture and in the
+tower need a model without tiles, those in the tower one that reads pictures of one size.
 
 Methods combine; blanks do not count, and a shell wants such text in quotes:
 

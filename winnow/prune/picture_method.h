@@ -13,9 +13,9 @@ namespace winnow::prune {
 class PictureMethod : public Method {
  public:
   std::vector<Need> needs(const Params&) const override { return {}; }
-  /// Layout of the smaller picture's visual tokens. full: of the model's own picture, a square; n_keep:
-  /// tokens that may remain at most, 1 to full.size(). Throws InvalidArgument for another grid or count, and
-  /// for one that contradicts the parameters.
+  /// Layout of the smaller picture's visual tokens. full: of the picture as the model reads it; n_keep:
+  /// tokens that may remain at most, 1 to full.size(). Throws InvalidArgument for another count, and for a
+  /// count or grid that contradicts the parameters.
   virtual Grid grid(const Grid& full, int32_t n_keep, const Params& params) const = 0;
   /// Throws Unsupported.
   Plan select(const Signals& signals, int32_t n_keep, const Params& params, Rng& rng) const final;

@@ -40,7 +40,10 @@ void check_axes(const AxisIds& ids, std::span<const GridSpan> images) {
                  "visual span, got outputs {} to {}, expected ascending spans inside a sequence of {}",
                  image.first, end, n);
     for (auto i = static_cast<std::size_t>(image.first); i < static_cast<std::size_t>(end); ++i) {
+      const int32_t time = ids.time[i] - image.first_id;
       const int32_t row = ids.row[i] - image.first_id, col = ids.col[i] - image.first_id;
+      WINNOW_CHECK(time >= 0 && time < image.n_time, InvalidArgument, kWhere,
+                   "visual token {}, got step {} in time, expected one of {}", i, time, image.n_time);
       WINNOW_CHECK(row >= 0 && row < image.grid.rows && col >= 0 && col < image.grid.cols, InvalidArgument,
                    kWhere, "visual token {}, got row {} and column {}, expected them in a grid of {} x {}", i,
                    row, col, image.grid.rows, image.grid.cols);
@@ -72,10 +75,11 @@ AxisIds compact_axes(AxisIds ids, std::span<const GridSpan> images) {
   };
   for (const GridSpan& image : images) {
     number_text(static_cast<std::size_t>(image.first));
-    const int32_t extent = std::max(rank_ids(part(ids.row, image)), rank_ids(part(ids.col, image)));
-    for (int32_t& id : part(ids.row, image)) id += next;
-    for (int32_t& id : part(ids.col, image)) id += next;
-    std::ranges::fill(part(ids.time, image), next);
+    int32_t extent = 0;
+    for (auto* axis : {&ids.time, &ids.row, &ids.col}) {
+      extent = std::max(extent, rank_ids(part(*axis, image)));
+      for (int32_t& id : part(*axis, image)) id += next;
+    }
     at += static_cast<std::size_t>(image.count);
     next += extent;
   }
@@ -100,6 +104,7 @@ AxisIds axis_position_ids(PositionPolicy policy, const AxisIds& ids_before,
   AxisIds ids = ids_before;
   if (policy != PositionPolicy::Regrid) return ids;
   for (const GridSpan& image : images) {
+    spread(part(ids.time, image), image.first_id, image.n_time);
     spread(part(ids.row, image), image.first_id, image.grid.rows);
     spread(part(ids.col, image), image.first_id, image.grid.cols);
   }

@@ -25,23 +25,24 @@ std::vector<int32_t> position_ids(PositionPolicy policy, std::span<const int32_t
 
 /// Position ids of tokens in a decoder with three axes (Qwen2-VL's M-RoPE), [n] each. A text token has the
 /// same id on all of them; those of an image share one id in time and have a row and a column from there on;
-/// what follows begins behind the largest id of all axes.
+/// those of a video have a temporal step besides. What follows begins behind the largest id of all axes.
 struct AxisIds {
   std::vector<int32_t> time, row, col;
 };
 
-/// VisualSpan in such a decoder: the image's rows and columns of ids begin at first_id.
+/// VisualSpan in such a decoder: the ids of all axes begin at first_id.
 struct GridSpan {
   int32_t first = 0;
   int32_t count = 0;
   int32_t first_id = 0;
-  Grid grid;
+  Grid grid;           ///< rows and columns of ids
+  int32_t n_time = 1;  ///< ids in time: temporal steps of a video
 };
 
-/// position_ids() on three axes. Compact closes up rows and columns of an image of which no token is left,
-/// and gaps in front of text; regrid spreads the k rows that are left evenly over the image's rows, and
-/// columns likewise. With all tokens nothing changes. Throws InvalidArgument for axes of different lengths,
-/// spans that overlap or leave the sequence, and ids outside the image's grid.
+/// position_ids() on three axes. Compact closes up rows, columns and temporal steps of which no token is
+/// left, and gaps in front of text; regrid spreads the k rows that are left evenly over the image's rows,
+/// columns and steps likewise. With all tokens nothing changes. Throws InvalidArgument for axes of different
+/// lengths, spans that overlap or leave the sequence, and ids outside the image's grid or time.
 AxisIds axis_position_ids(PositionPolicy policy, const AxisIds& ids_before, std::span<const GridSpan> images);
 
 }  // namespace winnow::prune

@@ -88,8 +88,11 @@ int32_t TokenLayout::tile_of(int32_t cell) const {
 
 std::vector<PatchShare> TokenLayout::shares_of(int32_t cell) const {
   const int32_t row = cell / grid.cols, col = cell % grid.cols;
-  if (tiles.front().holds(row, col)) return {{0, row * tile.cols + col, 1.0F}};
-  WINNOW_ASSERT(tile_of(cell) > 0);
+  const int32_t index = tile_of(cell);
+  WINNOW_ASSERT(index >= 0);
+  if (index == 0 || rows.empty()) {  // the whole picture, or a video's step
+    return {{index, (row - tiles[static_cast<std::size_t>(index)].row) * tile.cols + col, 1.0F}};
+  }
   const AxisTaps& y = rows[static_cast<std::size_t>(row - tile.rows)];
   const AxisTaps& x = cols[static_cast<std::size_t>(col)];
   std::vector<PatchShare> shares;
@@ -97,8 +100,8 @@ std::vector<PatchShare> TokenLayout::shares_of(int32_t cell) const {
     for (const auto& [canvas_col, of_col] : {std::pair{x.low, 1.0F - x.weight}, {x.high, x.weight}}) {
       const float weight = of_row * of_col;
       if (weight == 0.0F) continue;
-      const int32_t index = 1 + canvas_row / tile.rows * arrangement.cols + canvas_col / tile.cols;
-      shares.push_back({index, canvas_row % tile.rows * tile.cols + canvas_col % tile.cols, weight});
+      const int32_t of_tile = 1 + canvas_row / tile.rows * arrangement.cols + canvas_col / tile.cols;
+      shares.push_back({of_tile, canvas_row % tile.rows * tile.cols + canvas_col % tile.cols, weight});
     }
   }
   return shares;
@@ -118,6 +121,15 @@ TokenLayout whole_layout(const prune::Grid& tile) {
     layout.cells.push_back(i / tile.cols * layout.grid.cols + i % tile.cols);
   }
   layout.cells.push_back(layout.grid.size() - 1);
+  return layout;
+}
+
+TokenLayout video_layout(const prune::Grid& step, int32_t n_step) {
+  TokenLayout layout;
+  layout.grid = {n_step * step.rows, step.cols};
+  layout.tile = step;
+  layout.n_step = n_step;
+  for (int32_t i = 0; i < n_step; ++i) layout.tiles.push_back({.grid = step, .row = i * step.rows});
   return layout;
 }
 

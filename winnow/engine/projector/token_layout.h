@@ -1,7 +1,7 @@
 #pragma once
 
 // The visual tokens of one picture in the order in which the decoder reads them, also of one that was cut
-// into tiles (image_tiles.h).
+// into tiles (image_tiles.h), and of a video.
 
 #include <cstdint>
 #include <span>
@@ -36,20 +36,22 @@ struct PatchShare {
 /// One grid for all tokens of a picture, so that every token has a row and a column. LLaVA-1.5: the patches
 /// of the one input. LLaVA-NeXT: the whole picture's patches, and below them the tiles side by side as they
 /// lie on the canvas, without its padding, a newline token behind each of their rows. LLaVA-OneVision: the
-/// same, but of many tiles the tokens are shrunk to fewer, or the whole picture alone and one newline.
+/// same, but of many tiles the tokens are shrunk to fewer, or the whole picture alone and one newline. A
+/// video: its temporal steps one below the other, each of them a tile.
 struct TokenLayout {
   prune::Grid grid;
   std::vector<int32_t> cells{};     // [n] of each token; empty: every cell has one, in raster order
-  std::vector<TileTokens> tiles{};  ///< the whole picture first
+  std::vector<TileTokens> tiles{};  ///< the whole picture first; of a video its steps
   prune::Grid tile{};               ///< tokens of a tile as projected
-  prune::Grid arrangement{};        ///< of the tiles behind the first; {0, 0}: there are none
+  prune::Grid arrangement{};        ///< of the tiles of a picture behind the first; {0, 0}: there are none
+  int32_t n_step = 1;               ///< temporal steps of a video
   std::vector<AxisTaps> rows{};     ///< what each row of tokens below the whole picture reads of the canvas
   std::vector<AxisTaps> cols{};
   bool shrunk = false;  ///< tokens of the tiles are mixtures of patches
 
   int32_t n() const { return cells.empty() ? grid.size() : static_cast<int32_t>(cells.size()); }
-  /// Made of tiles, or of one and a newline.
-  bool is_tiled() const { return !cells.empty(); }
+  /// Made of tiles or of a video's steps, or of one and a newline.
+  bool is_tiled() const { return tiles.size() > 1 || !cells.empty(); }
   /// Index in `tiles` of the tile that a cell belongs to; -1: a newline.
   int32_t tile_of(int32_t cell) const;
   /// The patches of a cell's token, which is no newline; the weights' sum is 1.
@@ -58,6 +60,9 @@ struct TokenLayout {
 
 /// One input without newlines.
 TokenLayout single_layout(const prune::Grid& grid);
+
+/// n_step inputs of the same grid, one after the other in time.
+TokenLayout video_layout(const prune::Grid& step, int32_t n_step);
 
 /// Padding is taken off as transformers' unpad_image does: by the picture's shape, in whole tokens, the same
 /// on both sides. tile: tokens of each tile as projected. max_tiles > 0: where the rest is more than 1.1^2

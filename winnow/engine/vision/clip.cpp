@@ -52,7 +52,7 @@ class ClipRun {
  public:
   ClipRun(const ClipConfig& config, const Weights& weights, const TowerRequest& request,
           const Execution& execution);
-  TowerOutput run(const Pixels& pixels);
+  TowerOutput run(std::span<const Pixels> frames);
 
  private:
   void check_signals() const;
@@ -160,9 +160,10 @@ void ClipRun::merge(const std::vector<float>& keys, int32_t n_merge) {
   if (method_->weighs_sizes(params)) log_sizes_ = prune::log_size_bias(sizes_);
 }
 
-TowerOutput ClipRun::run(const Pixels& pixels) {
+TowerOutput ClipRun::run(std::span<const Pixels> frames) {
   begin();
-  const std::vector<float> patches = cut_patches(config_, pixels);
+  std::vector<std::vector<float>> patches;  // read by the run
+  for (const Pixels& frame : frames) patches.push_back(cut_patches(config_, frame));
   ggml_tensor* x = clip_->embed(patches);
   ggml_tensor* last = x;
   for (int32_t il = 0; il < config_.n_layer_run; ++il) {
@@ -197,9 +198,10 @@ TowerOutput ClipRun::run(const Pixels& pixels) {
 
 }  // namespace
 
-TowerOutput run_clip(const ClipConfig& config, const Weights& weights, const Pixels& pixels,
+TowerOutput run_clip(const ClipConfig& config, const Weights& weights, std::span<const Pixels> frames,
                      const TowerRequest& request, const Execution& execution) {
-  return ClipRun(config, weights, request, execution).run(pixels);
+  WINNOW_ASSERT(!frames.empty() && std::ssize(frames) <= config.n_frame);
+  return ClipRun(config, weights, request, execution).run(frames);
 }
 
 }  // namespace winnow::engine

@@ -3,6 +3,7 @@
 #include <array>
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -13,6 +14,7 @@
 #include "winnow/engine/vision/clip_block.h"
 #include "winnow/engine/weights.h"
 #include "winnow/prune/method.h"
+#include "winnow/prune/schedule.h"
 
 namespace winnow::engine {
 
@@ -41,9 +43,10 @@ struct ClipConfig {
   // What Qwen2-VL's tower has instead (qwen2_vl.h):
   bool rotary = false;     ///< positions turn queries and keys; no table, no norm in front of the blocks
   int32_t group_side = 1;  ///< patches are read in squares of this side, one after the other
-  int32_t n_frame = 1;     ///< a picture is read as that many equal frames, each with its own kernel
-  PixelRange own_size{};   ///< a picture is read in about its own size; image_size_px is only typical
-  prune::Grid fitted{};    ///< patches of the picture at hand; {0, 0}: image_size_px
+  int32_t n_frame = 1;     ///< frames to a patch, each with its own kernel; a picture's are all equal
+  bool reads_video = false;
+  PixelRange own_size{};  ///< a picture is read in about its own size; image_size_px is only typical
+  prune::Grid fitted{};   ///< patches of the picture at hand; {0, 0}: image_size_px
 
   // And Qwen2.5-VL's (windows.h):
   bool rms_norm = false;    ///< RMSNorm instead of LayerNorm
@@ -84,12 +87,20 @@ struct TowerMerge {
   int32_t n_keep = prune::kMethodDecides;  ///< patches that shall remain
 };
 
+/// A step in front of the tower of a model that reads pictures in their own size: how much smaller this one
+/// becomes follows from its own grid.
+struct PictureStep {
+  prune::Step step;
+  int32_t n_images = 1;  ///< that share its budget
+};
+
 /// What methods asked for, of the picture, the tower and the projector.
 struct TowerRequest {
   std::vector<prune::Need> needs;
   std::optional<TowerMerge> merge{};
   std::optional<prune::Grid> grid{};  ///< visual tokens of a smaller picture; absent: the model's own
   bool whole = false;  ///< not cut into tiles by a model that cuts pictures (Tiling::reads_whole)
+  std::optional<PictureStep> picture{};
 
   bool wants(prune::Signal signal) const;
 };
@@ -122,11 +133,12 @@ struct TowerOutput {
 /// embeddings is the same, and those are interpolated (position_grid.h).
 ClipConfig with_side(ClipConfig config, int32_t n_patch_side);
 
-/// pixels [3, size, size] -> features. Attention that was asked for is computed beside the fused attention;
-/// of the block behind the features (prune::kNextBlock) only norm, queries and keys are run. Throws
-/// Unsupported for a block that is not there, for [CLS] in a tower without it, and for a signal of a block
-/// behind which rows are merged.
-TowerOutput run_clip(const ClipConfig& config, const Weights& weights, const Pixels& pixels,
+/// pixels [3, size, size] -> features. frames: a picture alone, or those of one temporal step of a video, at
+/// most n_frame; the last one is repeated. Attention that was asked for is computed beside the fused
+/// attention; of the block behind the features (prune::kNextBlock) only norm, queries and keys are run.
+/// Throws Unsupported for a block that is not there, for [CLS] in a tower without it, and for a signal of a
+/// block behind which rows are merged.
+TowerOutput run_clip(const ClipConfig& config, const Weights& weights, std::span<const Pixels> frames,
                      const TowerRequest& request, const Execution& execution);
 
 /// The block that a request names; -1 for what is not of a block.

@@ -23,23 +23,27 @@ ggml_tensor* ClipGraph::positions() {
   return graph.input(GGML_TYPE_F32, {config_.n_embd, config_.n_token()}, positions_.data());
 }
 
-/// Without [CLS] and positions. Each frame has its own kernel, and a picture's frames are all the same.
-ggml_tensor* ClipGraph::patch_embedding(const std::vector<float>& patches) {
+/// Without [CLS] and positions. Each frame has its own kernel; the last frame is repeated.
+ggml_tensor* ClipGraph::patch_embedding(std::span<const std::vector<float>> frames) {
   ggml_context* ctx = graph.ctx();
   const int64_t n_in = int64_t{3} * config_.patch_size_px * config_.patch_size_px;
-  ggml_tensor* input = graph.input(GGML_TYPE_F32, {n_in, config_.n_patch()}, patches.data());
+  const auto patches_of = [&](std::size_t frame) {
+    return graph.input(GGML_TYPE_F32, {n_in, config_.n_patch()}, frames[frame].data());
+  };
+  ggml_tensor* input = patches_of(0);
   ggml_tensor* kernel = ggml_reshape_2d(ctx, w_.at("v.patch_embd.weight"), n_in, config_.n_embd);
   ggml_tensor* x = linear(ctx, input, kernel, w_.at("v.patch_embd.bias"));
   for (int32_t frame = 1; frame < config_.n_frame; ++frame) {
+    if (static_cast<std::size_t>(frame) < frames.size()) input = patches_of(static_cast<std::size_t>(frame));
     kernel = ggml_reshape_2d(ctx, w_.at(fmt::format("v.patch_embd.weight.{}", frame)), n_in, config_.n_embd);
     x = ggml_add(ctx, x, linear(ctx, input, kernel, nullptr));
   }
   return x;
 }
 
-ggml_tensor* ClipGraph::embed(const std::vector<float>& patches) {
+ggml_tensor* ClipGraph::embed(std::span<const std::vector<float>> frames) {
   ggml_context* ctx = graph.ctx();
-  ggml_tensor* x = patch_embedding(patches);
+  ggml_tensor* x = patch_embedding(frames);
   if (config_.has_cls) {
     x = ggml_concat(ctx, ggml_reshape_2d(ctx, w_.at("v.class_embd"), config_.n_embd, 1), x, 1);
   }

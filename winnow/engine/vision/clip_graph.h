@@ -6,6 +6,7 @@
 #include <ggml.h>
 
 #include <optional>
+#include <span>
 #include <vector>
 
 #include "winnow/engine/vision/clip.h"
@@ -39,7 +40,8 @@ class ClipGraph {
         fused_(execution.fused),
         blocks_(config.block(), weights, execution.fused) {}
 
-  ggml_tensor* embed(const std::vector<float>& patches);
+  /// Patches of each frame, as run_clip() takes frames; they must stay alive until the graph has run.
+  ggml_tensor* embed(std::span<const std::vector<float>> frames);
   /// Rows [t, n_embd] that come from outside; they must stay alive until the graph has run.
   ggml_tensor* rows(const std::vector<float>& values);
   /// x + attention(LN(x)). log_sizes: [t] added to the logits of each key, or empty; alive until the run.
@@ -57,7 +59,7 @@ class ClipGraph {
   std::vector<Wanted> wanted;
 
  private:
-  ggml_tensor* patch_embedding(const std::vector<float>& patches);
+  ggml_tensor* patch_embedding(std::span<const std::vector<float>> frames);
   ggml_tensor* positions();
   ClipQueryKey query_key(ggml_tensor* h, int32_t il);
   ggml_tensor* mask(const std::vector<float>& log_sizes);

@@ -1,5 +1,7 @@
 #include "winnow/engine/vision/patches.h"
 
+#include <algorithm>
+
 #include "winnow/base/error.h"
 #include "winnow/engine/vision/windows.h"
 
@@ -25,13 +27,16 @@ std::vector<float> cut_patches(const ClipConfig& config, const Pixels& pixels) {
   return out;
 }
 
-std::vector<float> repeat_frames(const ClipConfig& config, const std::vector<float>& patches) {
+std::vector<float> interleave_frames(const ClipConfig& config, std::span<const std::vector<float>> frames) {
+  WINNOW_ASSERT(!frames.empty());
   const int64_t plane = int64_t{config.patch_size_px} * config.patch_size_px;
+  const int64_t n = std::ssize(frames.front());
   std::vector<float> out;
-  out.reserve(patches.size() * static_cast<std::size_t>(config.n_frame));
-  for (auto channel = patches.begin(); channel != patches.end(); channel += plane) {
+  out.reserve(static_cast<std::size_t>(n * config.n_frame));
+  for (int64_t channel = 0; channel < n; channel += plane) {
     for (int32_t frame = 0; frame < config.n_frame; ++frame) {
-      out.insert(out.end(), channel, channel + plane);
+      const std::vector<float>& from = frames[std::min(static_cast<std::size_t>(frame), frames.size() - 1)];
+      out.insert(out.end(), from.begin() + channel, from.begin() + channel + plane);
     }
   }
   return out;

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <span>
 #include <vector>
 
 #include "winnow/engine/vision/clip.h"
@@ -10,8 +11,9 @@ namespace winnow::engine {
 /// product: [3, height, width] -> [n_patch, 3 * patch * patch]. The size is that of config.grid().
 std::vector<float> cut_patches(const ClipConfig& config, const Pixels& pixels);
 
-/// The same with every channel repeated for each frame, as transformers' Qwen2-VL processor gives them:
-/// [n_patch, 3 * patch * patch] -> [n_patch, 3 * n_frame * patch * patch].
-std::vector<float> repeat_frames(const ClipConfig& config, const std::vector<float>& patches);
+/// Of several frames with the frames of every channel side by side, as transformers' Qwen2-VL processor gives
+/// them: [<= n_frame][n_patch, 3 * patch * patch] -> [n_patch, 3 * n_frame * patch * patch]. The last frame
+/// is repeated where there are fewer than the tower reads.
+std::vector<float> interleave_frames(const ClipConfig& config, std::span<const std::vector<float>> frames);
 
 }  // namespace winnow::engine

@@ -1,5 +1,7 @@
 #include "winnow/engine/vision/qwen2_vl.h"
 
+#include <algorithm>
+
 #include "winnow/base/error.h"
 #include "winnow/engine/vision/windows.h"
 
@@ -54,6 +56,7 @@ void read_qwen2_vl(const GgufFile& file, ClipConfig& c) {
   c.rotary = true;
   c.has_cls = false;
   c.n_frame = 2;
+  c.reads_video = !is_qwen2_5_vl(file);
   c.n_layer = c.n_layer_run = c.n_layer_stored;
   c.has_next_block = false;
   c.group_side = static_cast<int32_t>(file.integer_or(kMergeKey, 1, 16, 2));
@@ -78,6 +81,26 @@ ClipConfig fitted_to(ClipConfig config, PixelSize picture) {
   const PixelSize size = smart_resize(picture, config.patch_size_px * config.group_side, config.own_size);
   config.fitted = {size.height / config.patch_size_px, size.width / config.patch_size_px};
   return config;
+}
+
+int32_t n_video_steps(const ClipConfig& config, int32_t n_frames) {
+  return (n_frames + config.n_frame - 1) / config.n_frame;
+}
+
+ClipConfig fitted_to_video(ClipConfig config, PixelSize frame, int32_t n_frames, int32_t max_tokens) {
+  WINNOW_CHECK(config.reads_video, Unsupported, kWhere,
+               "this model reads pictures, got a video, expected a model that reads video (Qwen2-VL)");
+  WINNOW_CHECK(n_frames > 0, InvalidArgument, kWhere, "a video without frames, expected at least one");
+  const int64_t side_px = int64_t{config.patch_size_px} * config.group_side;
+  const int64_t token_px = side_px * side_px;
+  const int64_t most = max_tokens > 0 ? max_tokens * token_px : config.own_size.max;
+  const int64_t n_step = n_video_steps(config, n_frames);
+  const int64_t least = std::max<int64_t>(config.own_size.min, token_px);
+  WINNOW_CHECK(most / n_step >= least, InvalidArgument, kWhere,
+               "a video of {} frames in {} visual tokens, expected at least {} tokens, or fewer frames",
+               n_frames, most / token_px, (least * n_step + token_px - 1) / token_px);
+  config.own_size.max = std::min(config.own_size.max, most / n_step);
+  return fitted_to(config, frame);
 }
 
 std::vector<int32_t> rotary_positions(const ClipConfig& config) {

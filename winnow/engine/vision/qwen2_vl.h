@@ -28,6 +28,14 @@ void read_qwen2_vl(const GgufFile& file, ClipConfig& config);
 /// The tower for a picture of this size. Throws as smart_resize().
 ClipConfig fitted_to(ClipConfig config, PixelSize picture);
 
+/// The same for one temporal step of a video. All steps together have the pixels of max_tokens visual tokens
+/// at most; 0: those that the largest picture has. Throws Unsupported for a tower without video,
+/// InvalidArgument for no frames and for more than that is for.
+ClipConfig fitted_to_video(ClipConfig config, PixelSize frame, int32_t n_frames, int32_t max_tokens);
+
+/// Temporal steps of a video.
+int32_t n_video_steps(const ClipConfig& config, int32_t n_frames);
+
 /// Rows and columns of the patches in the tower's order, as ggml's vision rotation takes them: [4, n_patch] =
 /// row, column, row, column.
 std::vector<int32_t> rotary_positions(const ClipConfig& config);

@@ -1,12 +1,13 @@
-// A smaller picture instead of pruning: the baseline that pruning has to beat. The picture is scaled to a
-// smaller square and the tower's position embeddings to its grid (engine/vision/position_grid.h), so tower,
-// projector and decoder all have less to do.
-// - A budget becomes the largest square of visual tokens that is not above it: 30 % of 24 x 24 are 172, and
-//   13 x 13 = 169 remain.
+// A smaller picture instead of pruning: the baseline that pruning has to beat. The picture is scaled down and
+// the tower's position embeddings to its grid (engine/vision/position_grid.h), so tower, projector and
+// decoder all have less to do.
+// - A budget becomes the largest grid of the picture's shape that is not above it, both sides rounded to
+//   whole tokens: 30 % of 24 x 24 are 172, and 13 x 13 = 169 remain; 25 % of 17 x 23 are 98, and 8 x 11 = 88.
 // - side=N asks for N x N visual tokens: where the projector merges k x k patches, N k patches a side.
-// - Several pictures share a budget evenly, so that all have the same size.
+//   It needs a square.
+// - Several pictures share a budget evenly.
 
-#include <cmath>
+#include <cstdint>
 #include <optional>
 
 #include "winnow/base/error.h"
@@ -17,12 +18,18 @@ namespace {
 
 constexpr const char* kWhere = "prune.resize";
 
-/// Largest s with s * s <= n.
-int32_t square_side(int32_t n) {
-  auto side = static_cast<int32_t>(std::sqrt(static_cast<double>(n)));
-  while (side * side > n) --side;
-  while ((side + 1) * (side + 1) <= n) ++side;
-  return side;
+/// round(s * full), at least 1 x 1, for the largest scale s at which it has n tokens at most. Going down in
+/// s, a side of length l becomes shorter at s = (l - 0.5) / full.
+Grid largest_grid(const Grid& full, int32_t n) {
+  Grid grid = full;
+  while (grid.size() > n) {
+    const int64_t at_row = (2 * int64_t{grid.rows} - 1) * full.cols;
+    const int64_t at_col = (2 * int64_t{grid.cols} - 1) * full.rows;
+    const bool row = grid.rows > 1 && (at_row >= at_col || grid.cols == 1);
+    const bool col = grid.cols > 1 && (at_col >= at_row || grid.rows == 1);
+    grid = {grid.rows - (row ? 1 : 0), grid.cols - (col ? 1 : 0)};
+  }
+  return grid;
 }
 
 class Resize final : public PictureMethod {
@@ -35,9 +42,12 @@ class Resize final : public PictureMethod {
   }
 
   Grid grid(const Grid& full, int32_t n_keep, const Params& params) const override {
-    WINNOW_CHECK(full.rows == full.cols && full.rows >= 1, InvalidArgument, kWhere,
-                 "visual tokens of the picture, got {} x {}, expected a square", full.rows, full.cols);
+    WINNOW_CHECK(full.rows >= 1 && full.cols >= 1, InvalidArgument, kWhere,
+                 "visual tokens of the picture, got {} x {}, expected at least 1 x 1", full.rows, full.cols);
     if (params.has("side")) {
+      WINNOW_CHECK(full.rows == full.cols, InvalidArgument, kWhere,
+                   "visual tokens of the picture with side, got {} x {}, expected a square (or a budget)",
+                   full.rows, full.cols);
       const int32_t side = params.integer("side");
       WINNOW_CHECK(side <= full.rows, InvalidArgument, kWhere, "side, got {}, expected 1 to {}", side,
                    full.rows);
@@ -48,13 +58,12 @@ class Resize final : public PictureMethod {
     }
     WINNOW_CHECK(n_keep >= 1 && n_keep <= full.size(), InvalidArgument, kWhere,
                  "tokens to keep, got {}, expected 1 to {}", n_keep, full.size());
-    const int32_t side = square_side(n_keep);
-    return {side, side};
+    return largest_grid(full, n_keep);
   }
 
  private:
   MethodInfo info_{.name = "resize",
-                   .summary = "a smaller picture: the largest square of visual tokens within the budget",
+                   .summary = "a smaller picture: the largest grid of its shape within the budget",
                    .paper = "baseline",
                    .stage = Stage::BeforeTower,
                    .outputs = Outputs::Means,
