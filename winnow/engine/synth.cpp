@@ -34,6 +34,15 @@ constexpr float kNormStd = 0.1F;
 constexpr float kBiasStd = 0.1F;
 constexpr float kPositionStd = 0.5F;
 
+/// SigLIP's tower has no other form.
+void check_siglip(const SynthShape& s) {
+  const bool good = !s.tower_cls && s.all_blocks && !s.text_tower && !s.qwen2_vl;
+  WINNOW_CHECK(
+      !s.siglip || good, InvalidArgument, "synth.synth_model",
+      "a SigLIP tower with {} blocks, {}[CLS] and {}text tower, expected all blocks and none of the others",
+      s.all_blocks ? "all" : "not all", s.tower_cls ? "" : "no ", s.text_tower ? "a " : "no ");
+}
+
 /// Qwen2-VL's tower has no other form.
 void check_qwen2_vl(const SynthShape& s) {
   const int64_t group_px = int64_t{s.merge} * s.patch_px;

@@ -207,15 +207,6 @@ const std::vector<SynthShape>& shapes() {
   return table;
 }
 
-/// SigLIP's tower has no other form.
-void check_siglip(const SynthShape& s) {
-  const bool good = !s.tower_cls && s.all_blocks && !s.text_tower && !s.qwen2_vl;
-  WINNOW_CHECK(
-      !s.siglip || good, InvalidArgument, "synth.synth_model",
-      "a SigLIP tower with {} blocks, {}[CLS] and {}text tower, expected all blocks and none of the others",
-      s.all_blocks ? "all" : "not all", s.tower_cls ? "" : "no ", s.text_tower ? "a " : "no ");
-}
-
 }  // namespace
 
 const SynthShape& synth_shape(const std::string& name) {
