@@ -263,7 +263,7 @@ TEST(VideoLayout, StepsOneBelowTheOther) {
   EXPECT_TRUE(layout.is_tiled());
   for (int32_t cell = 0; cell < 24; ++cell) {
     EXPECT_EQ(layout.tile_of(cell), cell / 6);
-    EXPECT_EQ(layout.patch_of(cell), cell % 6);
+    EXPECT_EQ(layout.shares_of(cell).front().patch, cell % 6);
   }
   EXPECT_FALSE(video_layout({2, 3}, 1).is_tiled());
   EXPECT_EQ(pack_tiles(video_layout({1, 2}, 2), {{1, 2, 3, 4}, {5, 6, 7, 8}}, 2, 1),
