@@ -160,11 +160,27 @@ TEST(Qwen2VlSteps, OwnSchedulesAndCascades) {
 }
 
 TEST(Qwen25VlSteps, WhatItDoesNotDo) {
-  const Session session(testing::windowed_model(), threads(1));
-  for (const char* method : {"resize", "tome", "window_merge"}) {
+  Session session(testing::windowed_model(), threads(1));
+  for (const char* method : {"tome", "window_merge"}) {
     expect_error(ErrorCode::Unsupported, "pictures of any size",
                  [&] { session.tower_request(prune_with(method, "25%", -1, *testing::windowed_model())); });
   }
+  const std::vector<Image> frames(2, testing::picture(1, 112, 112));
+  expect_error(ErrorCode::Unsupported, "expected a model that reads video (Qwen2-VL)",
+               [&] { session.encode_video(frames, {}, 0); });
+}
+
+/// The windows are those of the smaller picture.
+TEST(Qwen25VlSteps, SmallerPicture) {
+  Session session(testing::windowed_model(), threads(1));
+  const Image picture = testing::picture(9, 392, 252);  // 9 x 14 tokens
+  const PruneOptions options = prune_with("resize", "54", -1, *testing::windowed_model());
+  const EncodedImage small = session.encode(picture, ImageFit::Pad, session.tower_request(options));
+  const prune::Grid grid = small.layout.grid;
+  EXPECT_LE(grid.size(), 54);
+  EXPECT_GT(grid.cols, 4) << "more windows than one";
+  const Image same = resize_bicubic(picture, 28 * grid.cols, 28 * grid.rows);
+  EXPECT_EQ(small.projected, session.encode(same, ImageFit::Pad, {}).projected);
 }
 
 TEST(Qwen2VlSteps, DistancesOfOneAxisAreMissed) {
