@@ -142,7 +142,9 @@ double pairs_needed(const std::string& use, double n, double n_keep) {
                                              {"balanced:redundancy=max", all},
                                              {"cdpruner", n_keep * n + of_rows},
                                              {"divprune", all + n_keep * n},
+                                             {"holov", n * (n / 16 - 1) / 2},  // in 16 parts
                                              {"mmr", n_keep * n},
+                                             {"prumerge", (n_keep - 1) * n},
                                              {"scope", all}};
   const auto found = needed.find(use);
   return found == needed.end() ? 0.0 : found->second;

@@ -23,6 +23,7 @@
 #include "winnow/base/error.h"
 #include "winnow/prune/method.h"
 #include "winnow/prune/ops.h"
+#include "winnow/prune/similarity.h"
 
 namespace winnow::prune {
 namespace {
@@ -46,20 +47,32 @@ std::vector<Chunk> cut(int32_t n, int32_t n_chunk) {
   return chunks;
 }
 
-/// v_i of token i of a chunk.
-double variety(const MatrixView& unit, const Chunk& chunk, int32_t i) {
-  std::vector<float> cosines;
-  for (int32_t j = chunk.begin; j < chunk.end; ++j) {
-    cosines.push_back(j == i ? 0.0F : dot(unit.row(i), unit.row(j)));
+/// v_i of the tokens of a chunk of at least two, from sums of cosines and of their squares.
+std::vector<double> varieties_of(const MatrixView& unit, const Chunk& chunk) {
+  const auto n = static_cast<std::size_t>(chunk.size());
+  std::vector<double> sums(n, 0.0), squares(n, 0.0);
+  const auto add = [&](int64_t i, double cosine) {
+    sums[static_cast<std::size_t>(i)] += cosine;
+    squares[static_cast<std::size_t>(i)] += cosine * cosine;
+  };
+  const MatrixView rows{unit.row(chunk.begin).data(), chunk.size(), unit.cols};
+  for_each_pair_strip(rows, [&](int64_t first, const MatrixView& products) {
+    for (int64_t i = 0; i < products.rows; ++i) {
+      for (int64_t j = i + 1; j < products.cols; ++j) {
+        const auto cosine = static_cast<double>(products(i, j));
+        add(first + i, cosine);
+        add(first + j, cosine);
+      }
+    }
+  });
+  const auto others = static_cast<double>(n - 1);
+  std::vector<double> out;
+  for (std::size_t i = 0; i < n; ++i) {
+    const double mean = sums[i] / others;
+    const double sum = squares[i] - 2.0 * mean * sums[i] + static_cast<double>(n) * mean * mean;
+    out.push_back(std::max(sum, 0.0) / others);
   }
-  const double others = chunk.size() - 1;
-  const double mean = std::accumulate(cosines.begin(), cosines.end(), 0.0) / others;
-  double sum = 0.0;
-  for (const float cosine : cosines) {
-    const double off = static_cast<double>(cosine) - mean;
-    sum += off * off;
-  }
-  return sum / others;
+  return out;
 }
 
 /// Score of every token.
@@ -69,14 +82,12 @@ std::vector<float> score(const MatrixView& features, const std::vector<float>& a
   const std::vector<float> units = unit_rows(features);
   const MatrixView unit{units.data(), features.rows, features.cols};
   std::vector<float> scores = attention;
-  std::vector<double> varieties;
   for (const Chunk& chunk : chunks) {
     if (chunk.size() == 1) continue;
-    varieties.clear();
-    double sum_attention = 0.0, sum_variety = 0.0;
+    const std::vector<double> varieties = varieties_of(unit, chunk);
+    const double sum_variety = std::accumulate(varieties.begin(), varieties.end(), 0.0);
+    double sum_attention = 0.0;
     for (int32_t i = chunk.begin; i < chunk.end; ++i) {
-      varieties.push_back(variety(unit, chunk, i));
-      sum_variety += varieties.back();
       sum_attention += kScale * std::abs(static_cast<double>(attention[i]));
     }
     const double size = chunk.size();
