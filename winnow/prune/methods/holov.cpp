@@ -48,23 +48,25 @@ std::vector<Chunk> cut(int32_t n, int32_t n_chunk) {
 }
 
 /// v_i of the tokens of a chunk of at least two, from sums of cosines and of their squares.
-std::vector<double> varieties_of(const MatrixView& unit, const Chunk& chunk) {
+std::vector<double> varieties_of(const MatrixView& features, const Chunk& chunk) {
   const auto n = static_cast<std::size_t>(chunk.size());
   std::vector<double> sums(n, 0.0), squares(n, 0.0);
   const auto add = [&](int64_t i, double cosine) {
     sums[static_cast<std::size_t>(i)] += cosine;
     squares[static_cast<std::size_t>(i)] += cosine * cosine;
   };
-  const MatrixView rows{unit.row(chunk.begin).data(), chunk.size(), unit.cols};
-  for_each_pair_strip(rows, [&](int64_t first, const MatrixView& products) {
-    for (int64_t i = 0; i < products.rows; ++i) {
-      for (int64_t j = i + 1; j < products.cols; ++j) {
-        const auto cosine = static_cast<double>(products(i, j));
-        add(first + i, cosine);
-        add(first + j, cosine);
-      }
-    }
-  });
+  // Unit rows of this chunk alone: they stay in the cache.
+  const std::vector<float> units = unit_rows({features.row(chunk.begin).data(), chunk.size(), features.cols});
+  for_each_pair_strip({units.data(), chunk.size(), features.cols},
+                      [&](int64_t first, const MatrixView& products) {
+                        for (int64_t i = 0; i < products.rows; ++i) {
+                          for (int64_t j = i + 1; j < products.cols; ++j) {
+                            const auto cosine = static_cast<double>(products(i, j));
+                            add(first + i, cosine);
+                            add(first + j, cosine);
+                          }
+                        }
+                      });
   const auto others = static_cast<double>(n - 1);
   std::vector<double> out;
   for (std::size_t i = 0; i < n; ++i) {
@@ -79,12 +81,10 @@ std::vector<double> varieties_of(const MatrixView& unit, const Chunk& chunk) {
 std::vector<float> score(const MatrixView& features, const std::vector<float>& attention,
                          const std::vector<Chunk>& chunks, double beta) {
   constexpr double kScale = 1000.0, kTiny = 1e-6;
-  const std::vector<float> units = unit_rows(features);
-  const MatrixView unit{units.data(), features.rows, features.cols};
   std::vector<float> scores = attention;
   for (const Chunk& chunk : chunks) {
     if (chunk.size() == 1) continue;
-    const std::vector<double> varieties = varieties_of(unit, chunk);
+    const std::vector<double> varieties = varieties_of(features, chunk);
     const double sum_variety = std::accumulate(varieties.begin(), varieties.end(), 0.0);
     double sum_attention = 0.0;
     for (int32_t i = chunk.begin; i < chunk.end; ++i) {
