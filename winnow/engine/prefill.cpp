@@ -446,7 +446,7 @@ prune::Plan Prefill::plan_of(std::size_t step_idx, std::size_t image, int32_t n_
     of_tile.set({acted_on(step)}, {rows.data(), std::ssize(tokens), sequence_.width});
     session_.selection_observer_({step_idx, static_cast<int32_t>(image), tile, step, n, of_tile, plan});
   };
-  return plan_by_tile(step, run, of_image, n_keep, prune_.seed, static_cast<int32_t>(image), show_tile);
+  return plan_by_tile(step, run, of_image, n_keep, {prune_.seed, static_cast<int32_t>(image)}, show_tile);
 }
 
 /// What a plan makes of an image. Authors who merge in front of the projector get that, as long as tokens are

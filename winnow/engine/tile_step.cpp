@@ -223,7 +223,7 @@ std::vector<int32_t> picture_quotas(const prune::Step& step, const std::vector<I
 }
 
 prune::Plan plan_by_tile(const prune::Step& step, const ImageRun& run, const prune::Signals& whole,
-                         int32_t n_keep, uint64_t seed, int32_t image, const TileObserver& observer) {
+                         int32_t n_keep, const TileDraws& draws, const TileObserver& observer) {
   if (n_keep == run.count) return prune::identity_plan(run.count);
   std::vector<TileRun> tiles = tile_runs(run);
   const TileRun newlines = std::move(tiles.back());
@@ -240,7 +240,7 @@ prune::Plan plan_by_tile(const prune::Step& step, const ImageRun& run, const pru
     if (quotas[t] == 0) continue;
     const auto index = static_cast<int32_t>(t);
     const TileSignals cut(whole, tile, index, needs);
-    Rng rng(seed, prune::random_stream(image, index));
+    Rng rng(draws.seed, prune::random_stream(draws.image, index));
     const prune::Plan plan = prune::run_method(step.use, cut.signals(), quotas[t], rng);
     observer(index, quotas[t], tile.tokens, cut.signals(), plan);
     add_outputs(outputs, step, plan, tile, index, run.count);

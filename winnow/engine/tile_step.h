@@ -26,11 +26,17 @@ std::vector<int32_t> picture_quotas(const prune::Step& step, const std::vector<I
 using TileObserver = std::function<void(int32_t tile, int32_t n_keep, const std::vector<int32_t>& tokens,
                                         const prune::Signals& signals, const prune::Plan& plan)>;
 
+/// What random methods draw from: a stream for each tile of each image.
+struct TileDraws {
+  uint64_t seed = 0;
+  int32_t image = 0;  ///< its number in the prompt
+};
+
 /// The plan of a picture's tokens that are left. whole: their signals, the picture's [CLS] tokens among them;
 /// input run.count + t of the plan is the [CLS] token of tile t. Outputs ascend, or stand in the
-/// method's own order, tile after tile or by its groups (Method::tile_group). image: its number in the
-/// prompt, for random methods, which have a stream for each tile. Throws as run_method().
+/// method's own order, tile after tile or by its groups (Method::tile_group). Throws as
+/// run_method().
 prune::Plan plan_by_tile(const prune::Step& step, const ImageRun& run, const prune::Signals& whole,
-                         int32_t n_keep, uint64_t seed, int32_t image, const TileObserver& observer);
+                         int32_t n_keep, const TileDraws& draws, const TileObserver& observer);
 
 }  // namespace winnow::engine
