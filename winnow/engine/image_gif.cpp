@@ -45,6 +45,23 @@ struct Control {
   int disposal = DISPOSAL_UNSPECIFIED;
 };
 
+// Reads an extension; only graphics control says something about the frame behind it.
+void read_extension(GifFileType* gif, const Source& source, Control& control) {
+  int code = 0;
+  GifByteType* block = nullptr;  // [0] is its length
+  if (DGifGetExtension(gif, &code, &block) != GIF_OK) fail_gif(source, gif->Error);
+  while (block != nullptr) {
+    GraphicsControlBlock said{};
+    if (code == GRAPHICS_EXT_FUNC_CODE && DGifExtensionToGCB(block[0], block + 1, &said) == GIF_OK) {
+      control.disposal = said.DisposalMode;
+      if (said.TransparentColor != NO_TRANSPARENT_COLOR) {
+        control.transparent = static_cast<uint8_t>(said.TransparentColor);
+      }
+    }
+    if (DGifGetExtensionNext(gif, &block) != GIF_OK) fail_gif(source, gif->Error);
+  }
+}
+
 // Reads up to the next frame's pixels; nothing at the end of the file.
 std::optional<Control> find_frame(GifFileType* gif, const Source& source) {
   Control found;
@@ -58,20 +75,7 @@ std::optional<Control> find_frame(GifFileType* gif, const Source& source) {
                    "zero-sized GIF frame, got {}x{}", gif->Image.Width, gif->Image.Height);
       return found;
     }
-    if (type != EXTENSION_RECORD_TYPE) continue;
-    int code = 0;
-    GifByteType* block = nullptr;  // [0] is its length
-    if (DGifGetExtension(gif, &code, &block) != GIF_OK) fail_gif(source, gif->Error);
-    while (block != nullptr) {
-      GraphicsControlBlock control{};
-      if (code == GRAPHICS_EXT_FUNC_CODE && DGifExtensionToGCB(block[0], block + 1, &control) == GIF_OK) {
-        found.disposal = control.DisposalMode;
-        if (control.TransparentColor != NO_TRANSPARENT_COLOR) {
-          found.transparent = static_cast<uint8_t>(control.TransparentColor);
-        }
-      }
-      if (DGifGetExtensionNext(gif, &block) != GIF_OK) fail_gif(source, gif->Error);
-    }
+    if (type == EXTENSION_RECORD_TYPE) read_extension(gif, source, found);
   }
 }
 

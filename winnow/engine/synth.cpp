@@ -316,7 +316,7 @@ ClipConfig clip_config(const SynthShape& s) {
     c.has_cls = false;
     c.n_frame = 2;
     c.group_side = s.merge;
-    c.own_size = {56 * 56, 16384 * 28 * 28};  // of the published processors
+    c.own_size = {int64_t{56} * 56, int64_t{16384} * 28 * 28};  // of the published processors
     c.rms_norm = c.gated = s.window_px > 0;
     c.window_side = s.window_px / (s.merge * s.patch_px);
     c.full_every = s.full_every;
