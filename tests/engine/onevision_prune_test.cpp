@@ -110,6 +110,8 @@ TEST(OneVisionPrune, ClsIsRefusedAndColumnsAreNot) {
                [&] { request("fastervlm"); });
   expect_error(ErrorCode::Unsupported, "prumerge needs ", [&] { request("prumerge"); });
   expect_error(ErrorCode::Unsupported, "importance=column does without", [&] { request("scope"); });
+  expect_error(ErrorCode::Unsupported, "cls_token=off,metric=column does without",
+               [&] { request("visionzip"); });
   for (const char* use : {"vispruner:importance=column", "scope:importance=column", "mmr:importance=column",
                           "greedyprune:importance=column", "hiprune"}) {
     EXPECT_EQ(run_column(use), 11) << use;

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <array>
+#include <initializer_list>
+#include <map>
 #include <numeric>
 #include <utility>
 
@@ -26,18 +28,33 @@ bool is_of_previous_layer(Signal signal) {
   return std::find(kSignals.begin(), kSignals.end(), signal) != kSignals.end();
 }
 
-/// "importance=last_text": a choice of a parameter with which the model can give everything; empty if none
-/// can.
-std::string way_out(const Model& model, const prune::MethodUse& use) {
+/// A parameter set to one of its choices.
+using Choice = std::pair<std::string, std::string>;
+
+/// Whether the model can give all that the method reads when some parameters are chosen otherwise.
+bool gives_all(const Model& model, const prune::MethodUse& use, std::initializer_list<Choice> choices) {
   const prune::MethodInfo& info = use.method->info();
-  for (const prune::ParamSpec& spec : info.params) {
-    for (const std::string& choice : spec.choices) {
-      std::map<std::string, std::string> values(use.params.values().begin(), use.params.values().end());
-      values[spec.name] = choice;
-      const auto needs = use.method->needs(prune::Params(info.name, info.params, values));
-      const bool all = std::all_of(needs.begin(), needs.end(),
-                                   [&](const Need& need) { return missing_signal(model, need).empty(); });
-      if (all) return fmt::format("{}={}", spec.name, choice);
+  std::map<std::string, std::string> values(use.params.values().begin(), use.params.values().end());
+  for (const auto& [name, value] : choices) values[name] = value;
+  const auto needs = use.method->needs(prune::Params(info.name, info.params, values));
+  return std::all_of(needs.begin(), needs.end(),
+                     [&](const Need& need) { return missing_signal(model, need).empty(); });
+}
+
+/// "importance=last_text", or two of them: choices of parameters with which the model can give everything;
+/// empty if none can.
+std::string way_out(const Model& model, const prune::MethodUse& use) {
+  std::vector<Choice> all;
+  for (const prune::ParamSpec& spec : use.method->info().params) {
+    for (const std::string& choice : spec.choices) all.emplace_back(spec.name, choice);
+  }
+  for (const Choice& one : all) {
+    if (gives_all(model, use, {one})) return fmt::format("{}={}", one.first, one.second);
+  }
+  for (std::size_t i = 0; i < all.size(); ++i) {
+    for (std::size_t j = i + 1; j < all.size(); ++j) {
+      if (all[i].first == all[j].first || !gives_all(model, use, {all[i], all[j]})) continue;
+      return fmt::format("{}={},{}={}", all[i].first, all[i].second, all[j].first, all[j].second);
     }
   }
   return "";
