@@ -3,23 +3,21 @@
 
 #include <gtest/gtest.h>
 
-#include <filesystem>
 #include <string>
 
-#include "tests/convert/checkpoint_folder.h"
+#include "tests/convert/converting.h"
 #include "tests/support/engine_models.h"
 #include "tests/support/expect_error.h"
 #include "winnow/convert/checkpoint_config.h"
-#include "winnow/convert/convert.h"
 #include "winnow/engine/gguf.h"
 
 namespace winnow::convert {
 namespace {
 
-namespace fs = std::filesystem;
 using engine::GgufFile;
 using nlohmann::json;
 using test::CheckpointFolder;
+using test::convert_folder;
 using test::expect_error;
 using test::expect_same_tensors;
 using test::Layout;
@@ -33,11 +31,6 @@ CheckpointFolder folder_of(const std::string& name, Layout layout = Layout::Old)
   return test::onevision_folder(name, pair().text, pair().mmproj, layout);
 }
 
-ConvertedFiles convert(const CheckpointFolder& folder, ggml_type type = GGML_TYPE_F32) {
-  const std::string out = testing::scratch_folder() + "/out_" + fs::path(folder.path).filename().string();
-  return convert_checkpoint({folder.path, "", "", type, out});
-}
-
 std::vector<float> logits_of(const engine::SynthFiles& files, bool f32 = true) {
   engine::Session session(testing::load_model(files, f32), testing::threads(1));
   const auto image = session.encode(testing::picture(3, 150, 90), engine::ImageFit::Pad, {});
@@ -49,7 +42,7 @@ TEST(ConvertOneVision, BothLayoutsGiveThePairAndItsResults) {
   for (const Layout layout : {Layout::Old, Layout::New}) {
     const CheckpointFolder folder = folder_of(layout == Layout::Old ? "ov_old" : "ov_new", layout);
     folder.write("F32", 3);
-    const ConvertedFiles files = convert(folder);
+    const ConvertedFiles files = convert_folder(folder);
     expect_same_tensors(files.text, pair().text);
     expect_same_tensors(files.mmproj, pair().mmproj);
     const GgufFile text(files.text), mmproj(files.mmproj), synth(pair().mmproj);
@@ -73,12 +66,12 @@ TEST(ConvertOneVision, TiedHeadAndStoredTypes) {
   folder.tensors.erase("language_model.lm_head.weight");
   folder.json["config.json"]["text_config"]["tie_word_embeddings"] = true;
   folder.write("BF16");
-  const ConvertedFiles files = convert(folder, GGML_TYPE_Q8_0);
+  const ConvertedFiles files = convert_folder(folder, GGML_TYPE_Q8_0);
   EXPECT_EQ(GgufFile(files.text).find("output.weight"), nullptr);
   for (const float logit : logits_of({files.text, files.mmproj}, false)) ASSERT_TRUE(std::isfinite(logit));
   folder.json["config.json"]["text_config"]["tie_word_embeddings"] = false;
   folder.write();
-  expect_error(ErrorCode::NotFound, "language_model.lm_head.weight", [&] { convert(folder); });
+  expect_error(ErrorCode::NotFound, "language_model.lm_head.weight", [&] { convert_folder(folder); });
 }
 
 /// config.json of llava-hf/llava-onevision-qwen2-0.5b-ov-hf, without the keys that generation alone reads.
@@ -115,19 +108,13 @@ TEST(ConvertOneVision, PublishedConfiguration) {
   EXPECT_EQ(read.tiling.resolutions[1], (engine::PixelSize{768, 384})) << "height comes first";
 }
 
-void expect_refused(ErrorCode code, const char* message,
-                    const std::function<void(CheckpointFolder&)>& change) {
-  CheckpointFolder folder = folder_of("ov_refused");
-  change(folder);
-  folder.write();
-  expect_error(code, message, [&] { convert(folder); });
+void expect_refused(ErrorCode code, const char* message, const test::FolderChange& change) {
+  test::expect_refused(folder_of("ov_refused"), code, message, change);
 }
 
 TEST(ConvertOneVision, Configurations) {
   const auto config = [](const char* key, const json& value) {
-    return [key, value](CheckpointFolder& folder) {
-      folder.json["config.json"][json::json_pointer(key)] = value;
-    };
+    return test::set_json("config.json", key, value);
   };
   expect_refused(ErrorCode::Unsupported, "model_type, got 'llama', expected 'qwen2'",
                  config("/text_config/model_type", "llama"));
@@ -172,15 +159,7 @@ TEST(ConvertOneVision, Tensors) {
 }
 
 TEST(ConvertOneVision, TowersOfOthersAreRefused) {
-  const CheckpointFolder folder = folder_of("ov_towers");
-  folder.write();
-  const std::string out = testing::scratch_folder() + "/out_ov_towers";
-  expect_error(ErrorCode::InvalidArgument, "has no CLIP tower, got --text-tower clip", [&] {
-    convert_checkpoint({folder.path, "", "clip", GGML_TYPE_F32, out});
-  });
-  expect_error(ErrorCode::InvalidArgument, "leave --tower clip out", [&] {
-    convert_checkpoint({folder.path, "clip", "", GGML_TYPE_F32, out});
-  });
+  test::expect_other_towers_refused(folder_of("ov_towers"));
 }
 
 }  // namespace

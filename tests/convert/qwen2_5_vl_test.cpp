@@ -3,31 +3,24 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
-#include <filesystem>
 
-#include "tests/convert/checkpoint_folder.h"
+#include "tests/convert/converting.h"
 #include "tests/support/engine_models.h"
 #include "tests/support/expect_error.h"
 #include "winnow/convert/checkpoint_config.h"
-#include "winnow/convert/convert.h"
 #include "winnow/engine/gguf.h"
 
 namespace winnow::convert {
 namespace {
 
-namespace fs = std::filesystem;
 using engine::GgufFile;
 using nlohmann::json;
 using test::CheckpointFolder;
+using test::convert_folder;
 using test::expect_error;
 using test::expect_same_tensors;
 using test::Layout;
 using test::qwen2_5_vl_folder;
-
-ConvertedFiles convert(const CheckpointFolder& folder, ggml_type type = GGML_TYPE_F32) {
-  const std::string out = testing::scratch_folder() + "/out_" + fs::path(folder.path).filename().string();
-  return convert_checkpoint({folder.path, "", "", type, out});
-}
 
 TEST(ConvertQwen25Vl, BothLayoutsGiveThePairTheyWereMadeOf) {
   const engine::Image picture = testing::picture(3, 5 * 28, 6 * 28);  // two sizes of windows
@@ -37,7 +30,7 @@ TEST(ConvertQwen25Vl, BothLayoutsGiveThePairTheyWereMadeOf) {
     const CheckpointFolder folder =
         qwen2_5_vl_folder(layout == Layout::Old ? "qwen25_old" : "qwen25_new", layout);
     folder.write("F32", 3);
-    const ConvertedFiles files = convert(folder);
+    const ConvertedFiles files = convert_folder(folder);
     expect_same_tensors(files.text, testing::windowed_path("text.gguf"));
     expect_same_tensors(files.mmproj, testing::windowed_path("mmproj.gguf"));
     const GgufFile text(files.text), mmproj(files.mmproj);
@@ -61,7 +54,7 @@ TEST(ConvertQwen25Vl, TiedHeadAndStoredTypes) {
   folder.tensors.erase("lm_head.weight");
   folder.json["config.json"]["tie_word_embeddings"] = true;
   folder.write("BF16");
-  const ConvertedFiles files = convert(folder, GGML_TYPE_Q8_0);
+  const ConvertedFiles files = convert_folder(folder, GGML_TYPE_Q8_0);
   const auto model = testing::load_model({files.text, files.mmproj}, false);
   EXPECT_TRUE(model->llama().tied);
   engine::Session session(model, testing::threads(1));
@@ -116,12 +109,8 @@ TEST(ConvertQwen25Vl, PublishedConfigurations) {
   EXPECT_EQ(read(), 3456);
 }
 
-void expect_refused(ErrorCode code, const char* message,
-                    const std::function<void(CheckpointFolder&)>& change) {
-  CheckpointFolder folder = qwen2_5_vl_folder("qwen25_refused");
-  change(folder);
-  folder.write();
-  expect_error(code, message, [&] { convert(folder); });
+void expect_refused(ErrorCode code, const char* message, const test::FolderChange& change) {
+  test::expect_refused(qwen2_5_vl_folder("qwen25_refused"), code, message, change);
 }
 
 TEST(ConvertQwen25Vl, Configurations) {

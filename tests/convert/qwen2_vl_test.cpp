@@ -3,33 +3,26 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <filesystem>
 
-#include "tests/convert/checkpoint_folder.h"
+#include "tests/convert/converting.h"
 #include "tests/support/engine_models.h"
 #include "tests/support/expect_error.h"
 #include "winnow/convert/bpe_vocabulary.h"
 #include "winnow/convert/checkpoint_config.h"
-#include "winnow/convert/convert.h"
 #include "winnow/engine/gguf.h"
 #include "winnow/record/sha256.h"
 
 namespace winnow::convert {
 namespace {
 
-namespace fs = std::filesystem;
 using engine::GgufFile;
 using nlohmann::json;
 using test::CheckpointFolder;
+using test::convert_folder;
 using test::expect_error;
 using test::expect_same_tensors;
 using test::Layout;
 using test::qwen2_vl_folder;
-
-ConvertedFiles convert(const CheckpointFolder& folder, ggml_type type = GGML_TYPE_F32) {
-  const std::string out = testing::scratch_folder() + "/out_" + fs::path(folder.path).filename().string();
-  return convert_checkpoint({folder.path, "", "", type, out});
-}
 
 /// The tests' folder has the tensors of the checkpoint that transformers wrote.
 TEST(ConvertQwen2Vl, FixtureIsTheCheckpointOfTheReferenceResults) {
@@ -45,7 +38,7 @@ TEST(ConvertQwen2Vl, BothLayoutsGiveTheReferencePairAndItsResults) {
   for (const Layout layout : {Layout::Old, Layout::New}) {
     const CheckpointFolder folder = qwen2_vl_folder(layout == Layout::Old ? "qwen_old" : "qwen_new", layout);
     folder.write("F32", 3);
-    const ConvertedFiles files = convert(folder);
+    const ConvertedFiles files = convert_folder(folder);
     expect_same_tensors(files.text, testing::qwen_path("text.gguf"));
     expect_same_tensors(files.mmproj, testing::qwen_path("mmproj.gguf"));
     const GgufFile text(files.text), fixture(testing::qwen_path("text.gguf"));
@@ -83,7 +76,7 @@ TEST(ConvertQwen2Vl, TiedHeadAndStoredTypes) {
   folder.tensors.erase("lm_head.weight");
   folder.json["config.json"]["tie_word_embeddings"] = true;
   folder.write("BF16");
-  const ConvertedFiles files = convert(folder, GGML_TYPE_Q8_0);
+  const ConvertedFiles files = convert_folder(folder, GGML_TYPE_Q8_0);
   const auto model = testing::load_model({files.text, files.mmproj}, false);
   EXPECT_TRUE(model->llama().tied);
   engine::Session session(model, testing::threads(1));
@@ -122,19 +115,13 @@ TEST(ConvertQwen2Vl, PublishedConfiguration) {
   EXPECT_EQ(config.tower.grid().size(), 1600) << "560 px";
 }
 
-void expect_refused(ErrorCode code, const char* message,
-                    const std::function<void(CheckpointFolder&)>& change) {
-  CheckpointFolder folder = qwen2_vl_folder("qwen_refused");
-  change(folder);
-  folder.write();
-  expect_error(code, message, [&] { convert(folder); });
+void expect_refused(ErrorCode code, const char* message, const test::FolderChange& change) {
+  test::expect_refused(qwen2_vl_folder("qwen_refused"), code, message, change);
 }
 
 TEST(ConvertQwen2Vl, Configurations) {
   const auto config = [](const char* key, const json& value) {
-    return [key, value](CheckpointFolder& folder) {
-      folder.json["config.json"][json::json_pointer(key)] = value;
-    };
+    return test::set_json("config.json", key, value);
   };
   expect_refused(ErrorCode::Corrupt, "three counts that make 8 together",
                  config("/rope_scaling/mrope_section", {2, 3, 2}));
@@ -175,22 +162,12 @@ TEST(ConvertQwen2Vl, Tensors) {
 }
 
 TEST(ConvertQwen2Vl, TowersOfOthersAreRefused) {
-  const CheckpointFolder folder = qwen2_vl_folder("qwen_towers");
-  folder.write();
-  const std::string out = testing::scratch_folder() + "/out_qwen_towers";
-  expect_error(ErrorCode::InvalidArgument, "has no CLIP tower, got --text-tower clip", [&] {
-    convert_checkpoint({folder.path, "", "clip", GGML_TYPE_F32, out});
-  });
-  expect_error(ErrorCode::InvalidArgument, "leave --tower clip out", [&] {
-    convert_checkpoint({folder.path, "clip", "", GGML_TYPE_F32, out});
-  });
+  test::expect_other_towers_refused(qwen2_vl_folder("qwen_towers"));
 }
 
 TEST(ConvertQwen2Vl, Tokenizers) {
   const auto tokenizer = [](const char* key, const json& value) {
-    return [key, value](CheckpointFolder& folder) {
-      folder.json["tokenizer.json"][json::json_pointer(key)] = value;
-    };
+    return test::set_json("tokenizer.json", key, value);
   };
   expect_refused(ErrorCode::NotFound, "tokenizer.json: no such file",
                  [](CheckpointFolder& folder) { folder.json.erase("tokenizer.json"); });

@@ -5,7 +5,6 @@
 #include <exception>
 #include <map>
 #include <mutex>
-#include <numeric>
 #include <thread>
 #include <utility>
 
@@ -196,15 +195,16 @@ class Answerer {
   /// or of tiles, which make no square.
   static std::optional<std::vector<std::vector<int32_t>>> kept_indices(
       const engine::PrefillResult& prefill, const std::vector<const engine::EncodedImage*>& images) {
-    std::vector<std::vector<int32_t>> kept(images.size());
+    const bool smaller =
+        std::any_of(prefill.steps.begin(), prefill.steps.end(),
+                    [](const engine::StepResult& step) { return step.layer == prune::kBeforeTower; });
+    if (smaller) return std::nullopt;
+    std::vector<std::vector<int32_t>> kept;
     for (std::size_t i = 0; i < images.size(); ++i) {
-      if (images[i]->merge || images[i]->layout.is_tiled()) return std::nullopt;
-      kept[i].resize(static_cast<std::size_t>(images[i]->n_token()));
-      std::iota(kept[i].begin(), kept[i].end(), 0);
-    }
-    for (const engine::StepResult& step : prefill.steps) {
-      if (step.layer == prune::kBeforeTower || !step.plan.is_selection()) return std::nullopt;
-      kept[static_cast<std::size_t>(step.image)] = step.kept;
+      if (images[i]->layout.is_tiled()) return std::nullopt;
+      auto of_image = engine::kept_tokens(*images[i], static_cast<int32_t>(i), prefill);
+      if (!of_image) return std::nullopt;
+      kept.push_back(std::move(*of_image));
     }
     return kept;
   }
