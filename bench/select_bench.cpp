@@ -1,12 +1,14 @@
 // What selecting costs, on one core: run_method (with its checks) of every method of the registry on random
 // signals of 576, 2048 and 8192 tokens, width 4096, 32 heads, a quarter kept; and the arithmetic below it.
 // The peer is a float32 matrix product by OpenBLAS with one thread in the same run: GFLOP/s counts the inner
-// products that a method's formula needs, of_openblas is the share of the peer's rate. A method that takes
-// more than ten seconds at 8192 tokens is left out there, and the output says so.
+// products that a method's formula needs, of_openblas is the share of the peer's rate. Methods that compare
+// little have memory for a peer: of_reading is the share of the rate of a pass that only tests values, over
+// as many as the checks and the formula have to read. A method that takes more than ten seconds at 8192
+// tokens is left out there, and the output says so.
 
 #include <benchmark/benchmark.h>
 
-#include <chrono>
+#include <cmath>
 #include <ctime>
 #include <map>
 #include <memory>
@@ -132,22 +134,61 @@ void count_bytes(benchmark::State& state, const MatrixView& read) {
   state.SetBytesProcessed(state.iterations() * read.size() * static_cast<int64_t>(sizeof(float)));
 }
 
+/// Dropped tokens that sparsevlm clusters: 0.3 of what its kept tokens k and their clusters leave over.
+double recycled_of(double n, double n_keep) {
+  const auto recycled = [&](double kept) { return std::floor(0.3 * (n - kept)) + 1; };
+  double kept = n_keep;
+  while (kept + std::floor(recycled(kept) / 10) + 1 > n_keep) kept -= 1;
+  return recycled(kept);
+}
+
 /// Inner products of width 4096 that the formula of a method needs, if that is what it spends its time on.
 double pairs_needed(const std::string& use, double n, double n_keep) {
-  const double all = n * (n - 1) / 2;
+  const auto all_of = [](double m) { return m * (m - 1) / 2; };
+  const double all = all_of(n);
   // Of its Cholesky rows, 0 to n_keep long, in double, which counts twice.
   const double of_rows = n * n_keep * n_keep / static_cast<double>(kWidth);
-  const std::map<std::string, double> needed{{"balanced", 2 * n},
-                                             {"balanced:redundancy=mean", 2 * n},
-                                             {"balanced:redundancy=max", all},
-                                             {"cdpruner", n_keep * n + of_rows},
-                                             {"divprune", all + n_keep * n},
-                                             {"holov", n * (n / 16 - 1) / 2},  // in 16 parts
-                                             {"mmr", n_keep * n},
-                                             {"prumerge", (n_keep - 1) * n},
-                                             {"scope", all}};
+  const std::map<std::string, double> needed{
+      {"balanced", 2 * n},
+      {"balanced:redundancy=mean", 2 * n},
+      {"balanced:redundancy=max", all},
+      {"btp", all},  // nearest neighbours; distances to the picks are among these
+      {"cdpruner", n_keep * n + of_rows},
+      {"divprune", all + n_keep * n},
+      {"greedyprune", n_keep * n},
+      {"holov", 16 * all_of(n / 16)},  // in 16 parts
+      {"mmr", n_keep * n},
+      {"prumerge", (n_keep - 1) * n},
+      {"scope", all},
+      {"sparsevlm", test::kTextTokens * n + all_of(recycled_of(n, n_keep))},
+      {"vispruner", all_of(n - std::floor(n_keep / 2))}};  // those that attention has not chosen
   const auto found = needed.find(use);
   return found == needed.end() ? 0.0 : found->second;
+}
+
+/// Values that run_method's checks and the formula of a method have to read, if that is what it spends its
+/// time on: every signal twice.
+double values_needed(const std::string& use, double n) {
+  const double one = n * static_cast<double>(kWidth);
+  const std::map<std::string, double> needed{
+      {"dart", 4 * one}, {"trim", 2 * one}, {"v2drop", 4 * one}, {"visionzip", 2 * one}};
+  const auto found = needed.find(use);
+  return found == needed.end() ? 0.0 : found->second;
+}
+
+/// Values per second of a pass over 2048 x 4096 that only tests whether they are finite, best of five.
+double reading_rate() {
+  static const double rate = [] {
+    const test::Matrix rows = features(2048);
+    double best = 1e9;
+    for (int round = 0; round < 5; ++round) {
+      const double start = cpu_seconds();
+      benchmark::DoNotOptimize(all_finite(rows.values));
+      best = std::min(best, cpu_seconds() - start);
+    }
+    return static_cast<double>(rows.values.size()) / best;
+  }();
+  return rate;
 }
 
 void time_method(benchmark::State& state, const std::string& text) {
@@ -165,8 +206,13 @@ void time_method(benchmark::State& state, const std::string& text) {
       state.SkipWithError(fmt::format("left out: one selection takes {:.0f} s", took).c_str());
       return;
     }
+    const double started = cpu_seconds();
     time_pairs(state, pairs_needed(text, static_cast<double>(n), n_keep),
                [&] { benchmark::DoNotOptimize(run_method(use, signals, n_keep, rng)); });
+    const double took = cpu_seconds() - started;
+    const double values =
+        values_needed(text, static_cast<double>(n)) * static_cast<double>(state.iterations());
+    if (values > 0.0) state.counters["of_reading"] = values / took / reading_rate();
   } catch (const Error& error) {
     state.SkipWithError(error.what());
   }

@@ -10,7 +10,6 @@
 #include "winnow/prune/farthest.h"
 #include "winnow/prune/matrix_rank.h"
 #include "winnow/prune/ops.h"
-#include "winnow/prune/pairwise.h"
 
 namespace winnow::prune {
 namespace {
@@ -109,23 +108,6 @@ TEST(Farthest, MostIsolated) {
   EXPECT_NEAR(from_first[3], 1 - std::cos(100 * 3.14159265 / 180), 1e-6);
 }
 
-TEST(Pairwise, AsksForAPairOnceWhileStored) {
-  int64_t asked = 0;
-  const auto difference = [&](int64_t i, int64_t j) {
-    ++asked;
-    return static_cast<double>(std::abs(i - j));
-  };
-  const Pairwise stored(70, difference);
-  EXPECT_EQ(asked, 70 * 69 / 2);
-  const Pairwise large(3000, difference);
-  asked = 0;
-  for (const auto& [i, j] : {std::pair{3, 65}, {65, 3}, {69, 0}, {7, 7}}) {
-    EXPECT_EQ(stored(i, j), std::abs(i - j));
-    EXPECT_EQ(large(i, j), std::abs(i - j));
-  }
-  EXPECT_EQ(asked, 3);
-}
-
 TEST(DpcKnn, FindsTheTwoHeaps) {
   // Heaps around 0 and 10; the middle of each is its densest, the first heap is the denser one.
   const Matrix rows{{0, 0.4F, -0.5F, 10, 10.6F, 9.3F}, 6, 1};
@@ -143,19 +125,44 @@ TEST(DpcKnn, NoiseBreaksTies) {
   EXPECT_EQ(dpc_knn(rows.view(), 1, std::vector<double>{1e-6, 0, 0}).centres, (Ints{0}));
 }
 
-TEST(DpcKnn, WorksWithoutStoredDistances) {
-  // 2049 rows are one too many to store: every row still belongs to the nearer centre.
+TEST(DpcKnn, WorksWithoutStoredProducts) {
+  // 4097 rows are one too many to store: every row still belongs to the nearer centre.
   Rng rng(4);
-  const Matrix rows = test::random_matrix(2049, 2, [&] { return rng.normal(); });
-  const std::vector<double> noise(2049, 0.0);
+  const Matrix rows = test::random_matrix(4097, 2, [&] { return rng.normal(); });
+  const std::vector<double> noise(4097, 0.0);
   const Clusters all = dpc_knn(rows.view(), 2, noise);
-  EXPECT_EQ(all.label.size(), 2049U);
+  EXPECT_EQ(all.label.size(), 4097U);
   for (int64_t i = 0; i < rows.rows; ++i) {
     const auto to = [&](int32_t c) {
       return squared_distance(rows.view().row(i), rows.view().row(all.centres[static_cast<std::size_t>(c)]));
     };
-    EXPECT_LE(to(all.label[static_cast<std::size_t>(i)]), to(1 - all.label[static_cast<std::size_t>(i)]));
+    EXPECT_LE(to(all.label[static_cast<std::size_t>(i)]),
+              to(1 - all.label[static_cast<std::size_t>(i)]) * (1 + 1e-5));
   }
+}
+
+// Two heaps 2 apart, a million away from the origin: in float32 products of the rows as they are, what tells
+// them apart is lost.
+TEST(DpcKnn, WhatTheRowsShareDoesNotHideTheHeaps) {
+  Matrix rows{{}, 8, 3};
+  for (const float at : {0.0F, 2.0F, 0.1F, 2.12F, 0.25F, 2.3F, 0.45F, 2.55F})
+    rows.values.insert(rows.values.end(), {1e6F, at, 0.1F});
+  const std::vector<double> noise{8e-6, 7e-6, 6e-6, 5e-6, 4e-6, 3e-6, 2e-6, 1e-6};
+  const Clusters clusters = dpc_knn(rows.view(), 2, noise);
+  for (std::size_t i = 2; i < 8; ++i) EXPECT_EQ(clusters.label[i], clusters.label[i % 2]) << i;
+  EXPECT_NE(clusters.label[0], clusters.label[1]);
+}
+
+// Squares beyond float32 on one side, below it on the other.
+TEST(DpcKnn, DistancesBeyondFloat32) {
+  const Matrix rows{{3e38F, -3e38F, 2.9e38F, -2.9e38F}, 4, 1};
+  const Clusters large = dpc_knn(rows.view(), 2, std::vector<double>(4, 0.0));
+  EXPECT_EQ(large.label[0], large.label[2]);
+  EXPECT_NE(large.label[0], large.label[1]);
+  const Matrix small{{1e-30F, 5e-30F, 1.1e-30F, 5.1e-30F}, 4, 1};
+  const Clusters tiny = dpc_knn(small.view(), 2, std::vector<double>(4, 0.0));
+  EXPECT_EQ(tiny.label[0], tiny.label[2]);
+  EXPECT_NE(tiny.label[0], tiny.label[1]);
 }
 
 TEST(OpsTest, BestFirst) {

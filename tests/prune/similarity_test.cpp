@@ -261,13 +261,13 @@ TEST(InnerTest, DoublesOfEveryLengthAreExactForWholeNumbers) {
 }
 
 TEST(KernelsTest, AllFiniteFindsABadValueAtEveryPlace) {
-  constexpr float kInfinity = std::numeric_limits<float>::infinity();
+  constexpr float kInfinite = std::numeric_limits<float>::infinity();
   with_all_instructions([&] {
     for (std::size_t n = 0; n < 150; n += n < 70 ? 1 : 13) {
       Floats values(n, -std::numeric_limits<float>::max());
       EXPECT_TRUE(kernels().all_finite(values.data(), n)) << n;
       for (std::size_t at = 0; at < n; ++at) {
-        for (const float bad : {kInfinity, -kInfinity, std::nanf(""), -std::nanf("7")}) {
+        for (const float bad : {kInfinite, -kInfinite, std::nanf(""), -std::nanf("7")}) {
           values[at] = bad;
           EXPECT_FALSE(kernels().all_finite(values.data(), n)) << bad << " at " << at << " of " << n;
         }

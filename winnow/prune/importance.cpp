@@ -28,17 +28,6 @@ const Source& find_source(std::string_view name) {
   return *found;
 }
 
-/// In double, since the squares may leave the range of float32.
-std::vector<float> lengths(const MatrixView& rows) {
-  std::vector<float> result;
-  for (int64_t r = 0; r < rows.rows; ++r) {
-    double square = 0.0;
-    for (const float value : rows.row(r)) square += static_cast<double>(value) * static_cast<double>(value);
-    result.push_back(static_cast<float>(std::min(std::sqrt(square), static_cast<double>(FLT_MAX))));
-  }
-  return result;
-}
-
 }  // namespace
 
 ParamSpec importance_param(std::vector<std::string> sources) {
@@ -60,7 +49,7 @@ void add_importance_needs(std::string_view source, std::vector<Need>& needs) {
 }
 
 std::vector<float> importance_of(const Signals& signals, std::string_view source) {
-  if (source == "l2") return lengths(signals.projected);
+  if (source == "l2") return row_lengths(signals.projected);
   if (source == "text") return cosine_to(signals.projected, mean_row(signals.text_embeds));
   return head_mean(signals.view(find_source(source).needs.front()));
 }

@@ -15,6 +15,9 @@
 
 namespace winnow::prune {
 
+/// [CLS] attention of the block whose output the projector reads.
+inline constexpr Need kFeatureAttention{Signal::ClsAttention, kFeatureBlock};
+
 /// The parameter with these sources to choose from, the first of them its default.
 ParamSpec importance_param(std::vector<std::string> sources);
 

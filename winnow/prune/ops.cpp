@@ -19,7 +19,8 @@ constexpr std::size_t kLanes = 16;
 using Lanes = std::array<float, kLanes>;
 
 /// Adds the lanes pairwise, always in the same order.
-float reduce(Lanes& lanes) {
+template <class T>
+T reduce(std::array<T, kLanes>& lanes) {
   for (std::size_t width = kLanes / 2; width > 0; width /= 2) {
     for (std::size_t i = 0; i < width; ++i) lanes[i] += lanes[i + width];
   }
@@ -166,6 +167,24 @@ double wide_dot(std::span<const float> a, std::span<const float> b) {
       [](float x, float y) { return static_cast<double>(x) * static_cast<double>(y); });
 }
 
+std::vector<float> row_lengths(const MatrixView& rows) {
+  std::vector<float> result;
+  for (int64_t r = 0; r < rows.rows; ++r)
+    result.push_back(saturated(std::sqrt(wide_dot(rows.row(r), rows.row(r)))));
+  return result;
+}
+
+double l1_norm(std::span<const float> values) {
+  std::array<double, kLanes> lanes{};
+  const std::size_t whole = values.size() / kLanes * kLanes;
+  for (std::size_t at = 0; at < whole; at += kLanes) {
+    for (std::size_t i = 0; i < kLanes; ++i) lanes[i] += static_cast<double>(std::abs(values[at + i]));
+  }
+  for (std::size_t at = whole; at < values.size(); ++at)
+    lanes[at - whole] += static_cast<double>(std::abs(values[at]));
+  return reduce(lanes);
+}
+
 double squared_distance(std::span<const float> a, std::span<const float> b) {
   WINNOW_ASSERT(a.size() == b.size());
   Lanes lanes{};
@@ -199,16 +218,43 @@ float cosine(std::span<const float> a, std::span<const float> b) {
 
 std::vector<float> cosine_to(const MatrixView& rows, std::span<const float> vector) {
   WINNOW_ASSERT(static_cast<std::size_t>(rows.cols) == vector.size());
-  const auto n = static_cast<std::size_t>(rows.rows);
-  float square = 0.0F;
-  inner_with({vector.data(), 1, rows.cols}, vector, {&square, 1});
-  std::vector<float> cosines(n);
-  std::vector<float> squares(n);
-  inner_with(rows, vector, cosines, squares);
-  for (std::size_t r = 0; r < n; ++r) {
-    cosines[r] = cosine_of(rows.row(static_cast<int64_t>(r)), vector, {cosines[r], squares[r], square});
+  return cosines_to(rows, {vector.data(), 1, rows.cols});
+}
+
+std::vector<float> cosines_to(const MatrixView& rows, const MatrixView& vectors) {
+  WINNOW_ASSERT(vectors.rows >= 1 && rows.cols == vectors.cols);
+  constexpr int64_t kBlock = 16;  // rows that are still in the cache when they are read again
+  const auto n = static_cast<std::size_t>(rows.rows), m = static_cast<std::size_t>(vectors.rows);
+  std::vector<float> own(m), products(std::max<std::size_t>(m, kBlock)), squares(kBlock);
+  inner_with(vectors, vectors.row(0), std::span(products).first(m), own);
+  const MatrixView others{vectors.data + vectors.cols, vectors.rows - 1, vectors.cols};
+  std::vector<float> cosines(m * n);
+  for (int64_t first = 0; first < rows.rows; first += kBlock) {
+    const MatrixView block{rows.row(first).data(), std::min(kBlock, rows.rows - first), rows.cols};
+    const auto n_block = static_cast<std::size_t>(block.rows), at = static_cast<std::size_t>(first);
+    inner_with(block, vectors.row(0), std::span(cosines).subspan(at, n_block),
+               std::span(squares).first(n_block));
+    for (std::size_t r = 0; r < n_block; ++r) {
+      const std::span<const float> row = block.row(static_cast<int64_t>(r));
+      inner_with(others, row, std::span(products).first(m - 1));
+      for (std::size_t v = 0; v < m; ++v) {
+        float& cosine = cosines[v * n + at + r];
+        cosine = cosine_of(row, vectors.row(static_cast<int64_t>(v)),
+                           {v == 0 ? cosine : products[v - 1], squares[r], own[v]});
+      }
+    }
   }
   return cosines;
+}
+
+void scale_to_unit(std::span<float> row) {
+  const float square = dot(row, row);
+  if (usable(square)) {
+    const float scale = 1.0F / std::sqrt(square);
+    for (float& value : row) value *= scale;
+  } else if (const double length = std::sqrt(wide_dot(row, row)); length > 0.0) {
+    for (float& value : row) value = static_cast<float>(value / length);
+  }
 }
 
 std::vector<float> unit_rows(const MatrixView& rows) {
@@ -217,14 +263,7 @@ std::vector<float> unit_rows(const MatrixView& rows) {
   for (int64_t r = 0; r < rows.rows; ++r) {  // row by row: what was just copied is still in the cache
     const std::span<const float> from = rows.row(r);
     units.insert(units.end(), from.begin(), from.end());
-    const std::span<float> row = std::span(units).last(from.size());
-    const float square = dot(row, row);
-    if (usable(square)) {
-      const float scale = 1.0F / std::sqrt(square);
-      for (float& value : row) value *= scale;
-    } else if (const double length = std::sqrt(wide_dot(row, row)); length > 0.0) {
-      for (float& value : row) value = static_cast<float>(value / length);
-    }
+    scale_to_unit(std::span(units).last(from.size()));
   }
   return units;
 }

@@ -49,6 +49,12 @@ float dot(std::span<const float> a, std::span<const float> b);
 /// The same in double, term by term: for vectors whose products may leave the range of float32.
 double wide_dot(std::span<const float> a, std::span<const float> b);
 
+/// Length of every row of [n, d]; what leaves float32 counts as its largest number. Returns [n].
+std::vector<float> row_lengths(const MatrixView& rows);
+
+/// Sum of the magnitudes, in double, in sixteen partial sums.
+double l1_norm(std::span<const float> values);
+
 /// Squared Euclidean distance of two vectors of the same length; in double where float32 would overflow.
 double squared_distance(std::span<const float> a, std::span<const float> b);
 
@@ -61,6 +67,13 @@ float cosine(std::span<const float> a, std::span<const float> b);
 /// Cosine of every row of rows [n, d] with one vector [d], in [-1, 1]; 0 where either has no length. Returns
 /// [n].
 std::vector<float> cosine_to(const MatrixView& rows, std::span<const float> vector);
+
+/// The same for a few vectors [m, d], m >= 1, which should fit a cache: row i of the result [m * n] is
+/// cosine_to(rows, vector i).
+std::vector<float> cosines_to(const MatrixView& rows, const MatrixView& vectors);
+
+/// Scales a vector to length 1; zeros stay zeros.
+void scale_to_unit(std::span<float> row);
 
 /// The rows of [n, d] scaled to length 1 (a zero row stays zero). Returns [n * d].
 std::vector<float> unit_rows(const MatrixView& rows);

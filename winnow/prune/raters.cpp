@@ -6,6 +6,7 @@
 
 #include "winnow/base/error.h"
 #include "winnow/prune/ops.h"
+#include "winnow/prune/similarity.h"
 
 namespace winnow::prune {
 
@@ -14,11 +15,12 @@ std::vector<int32_t> text_raters(const MatrixView& visual, const MatrixView& tex
   const auto n_text = static_cast<std::size_t>(text.rows);
   std::vector<double> mean(n_text, 0.0);
   std::vector<double> share(n_text);
+  std::vector<float> products(n_text);
   for (int64_t j = 0; j < visual.rows; ++j) {
+    inner_with(text, visual.row(j), products);
     for (std::size_t t = 0; t < n_text; ++t) {
-      const std::span<const float> word = text.row(static_cast<int64_t>(t));
-      const float product = dot(visual.row(j), word);
-      share[t] = std::isfinite(product) ? product : wide_dot(visual.row(j), word);
+      share[t] = std::isfinite(products[t]) ? products[t]
+                                            : wide_dot(visual.row(j), text.row(static_cast<int64_t>(t)));
     }
     const double largest = *std::max_element(share.begin(), share.end());
     for (double& value : share) value = std::exp(value - largest);

@@ -14,8 +14,7 @@ namespace {
 
 constexpr int64_t kPackedRows = 256;  // right rows, 512 KB: what stays in a second-level cache
 constexpr int64_t kStayingRows = 24;  // left rows, at 4096 components 400 KB
-constexpr int64_t kStrip = 512;
-constexpr int64_t kFewRows = 3;  // so few are not worth packing the other side for
+constexpr int64_t kFewRows = 3;       // so few are not worth packing the other side for
 
 /// Floats at the start of a cache line, as wide as the widest vector.
 class AlignedFloats {
@@ -193,10 +192,10 @@ void inner_block(const MatrixView& a, const MatrixView& b, std::span<float> out)
 
 void for_each_pair_strip(const MatrixView& rows,
                          const std::function<void(int64_t first, const MatrixView& products)>& visit) {
-  std::vector<float> products(static_cast<std::size_t>(std::min(kStrip, rows.rows) * rows.rows));
-  for (int64_t first = 0; first < rows.rows; first += kStrip) {
+  std::vector<float> products(static_cast<std::size_t>(std::min(kPairStrip, rows.rows) * rows.rows));
+  for (int64_t first = 0; first < rows.rows; first += kPairStrip) {
     const MatrixView rest{rows.data + first * rows.cols, rows.rows - first, rows.cols};
-    const MatrixView strip{rest.data, std::min(kStrip, rest.rows), rows.cols};
+    const MatrixView strip{rest.data, std::min(kPairStrip, rest.rows), rows.cols};
     const std::span<float> out(products.data(), static_cast<std::size_t>(strip.rows * rest.rows));
     BlockProduct(strip, rest, true, out).run();
     for (int64_t i = 1; i < strip.rows; ++i)  // panels that cross the diagonal

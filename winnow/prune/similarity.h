@@ -30,9 +30,11 @@ void inner_block(const MatrixView& a, const MatrixView& b, std::span<float> out)
 /// the machine has it.
 double inner_double(std::span<const double> a, std::span<const double> b);
 
-/// All pairs of rows [n, d], each once, in strips of at most 512 rows: calls visit(first, products) with
-/// products [n_strip, n - first], products(i, j) = rows[first + i] . rows[first + j] for j >= i and 0 for
-/// j < i. The products live until visit returns. O(512 n) memory.
+inline constexpr int64_t kPairStrip = 512;
+
+/// All pairs of rows [n, d], each once, in strips of at most kPairStrip rows: calls visit(first, products)
+/// with products [n_strip, n - first], products(i, j) = rows[first + i] . rows[first + j] for j >= i and 0
+/// for j < i. The products live until visit returns. O(kPairStrip n) memory.
 void for_each_pair_strip(const MatrixView& rows,
                          const std::function<void(int64_t first, const MatrixView& products)>& visit);
 

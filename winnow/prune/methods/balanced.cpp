@@ -46,19 +46,9 @@ Need features_need(const Params& params) {
   return {params.choice("features") == "projected" ? Signal::Projected : Signal::Hidden};
 }
 
-/// Length of each row; what leaves float32 counts as its largest number.
-std::vector<float> lengths(const MatrixView& rows) {
-  std::vector<float> result;
-  for (int64_t r = 0; r < rows.rows; ++r) {
-    const double length = std::sqrt(wide_dot(rows.row(r), rows.row(r)));
-    result.push_back(static_cast<float>(std::min(length, static_cast<double>(FLT_MAX))));
-  }
-  return result;
-}
-
 std::vector<float> importance(const Signals& signals, const Params& params) {
   const std::string& source = params.choice("importance");
-  if (source == "l2") return lengths(signals.view(features_need(params)));
+  if (source == "l2") return row_lengths(signals.view(features_need(params)));
   if (source == "rater") {
     const std::vector<int32_t> raters = text_raters(signals.input_embeds, signals.text_embeds);
     return text_mean(signals.text_attention, signals.text_embeds.rows, raters);

@@ -44,11 +44,7 @@ using Pivots = std::vector<int32_t>;
 
 std::vector<int32_t> longest(const MatrixView& rows, int32_t count) {
   std::vector<float> norms;
-  for (int64_t r = 0; r < rows.rows; ++r) {
-    double sum = 0.0;
-    for (const float value : rows.row(r)) sum += std::abs(static_cast<double>(value));
-    norms.push_back(saturated(sum));
-  }
+  for (int64_t r = 0; r < rows.rows; ++r) norms.push_back(saturated(l1_norm(rows.row(r))));
   return best_first(norms, std::min(count, static_cast<int32_t>(rows.rows)));
 }
 
@@ -79,13 +75,21 @@ Pivots in_set_order(const Pivots& pivots, const Signals& signals) {
   return ordered;
 }
 
-/// The `count` tokens of `left` that are least like the pivot; they leave `left`, which ascends.
-std::vector<int32_t> take_least_alike(const Views& views, int32_t pivot, int32_t count,
-                                      std::vector<int32_t>& left) {
+/// Cosine of every pivot to every visual token [pivots.size() * n].
+std::vector<float> cosines_of(const Pivots& pivots, const Views& views) {
   const auto n = static_cast<int32_t>(views.features.rows);
-  const std::span<const float> own =
-      pivot < n ? views.features.row(pivot) : views.text_features.row(pivot - n);
-  const std::vector<float> cosines = cosine_to(views.features, own);
+  std::vector<float> rows;
+  for (const int32_t pivot : pivots) {
+    const std::span<const float> own =
+        pivot < n ? views.features.row(pivot) : views.text_features.row(pivot - n);
+    rows.insert(rows.end(), own.begin(), own.end());
+  }
+  return cosines_to(views.features, {rows.data(), std::ssize(pivots), views.features.cols});
+}
+
+/// The `count` tokens of `left` with the lowest of cosines [n]; they leave `left`, which ascends.
+std::vector<int32_t> take_least_alike(std::span<const float> cosines, int32_t count,
+                                      std::vector<int32_t>& left) {
   std::vector<float> unlike;
   for (const int32_t token : left) unlike.push_back(-cosines[static_cast<std::size_t>(token)]);
   std::vector<int32_t> taken;
@@ -127,12 +131,13 @@ class Dart final : public Method {
       if (pivot < signals.n()) kept.push_back(pivot);
     }
     std::erase_if(left, [&](int32_t token) { return std::ranges::find(kept, token) != kept.end(); });
-    auto pivots_left = static_cast<int32_t>(pivots.size());
-    for (const int32_t pivot : pivots) {
+    const std::vector<float> cosines = cosines_of(pivots, views);
+    const auto n = static_cast<std::size_t>(signals.n());
+    for (std::size_t i = 0; i < pivots.size(); ++i) {
+      const auto pivots_left = static_cast<int32_t>(pivots.size() - i);
       const int32_t wanted = n_keep - static_cast<int32_t>(kept.size());
       const int32_t share = (wanted + pivots_left - 1) / pivots_left;
-      --pivots_left;
-      const std::vector<int32_t> taken = take_least_alike(views, pivot, share, left);
+      const std::vector<int32_t> taken = take_least_alike(std::span(cosines).subspan(i * n, n), share, left);
       kept.insert(kept.end(), taken.begin(), taken.end());
     }
     std::sort(kept.begin(), kept.end());

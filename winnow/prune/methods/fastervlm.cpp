@@ -6,21 +6,20 @@
 // Reference: Theia-4869/FasterVLM @f5d5f12037, llava/model/llava_arch.py, encode_images. No deviations; ties,
 // which the reference leaves open, go to the lower index.
 
+#include "winnow/prune/importance.h"
 #include "winnow/prune/method.h"
 #include "winnow/prune/ops.h"
 
 namespace winnow::prune {
 namespace {
 
-constexpr Need kClsAttention{Signal::ClsAttention, kFeatureBlock};
-
 class FasterVlm final : public Method {
  public:
   const MethodInfo& info() const override { return info_; }
-  std::vector<Need> needs(const Params&) const override { return {kClsAttention}; }
+  std::vector<Need> needs(const Params&) const override { return {kFeatureAttention}; }
   bool ranks(const Params&) const override { return true; }
   Plan select(const Signals& signals, int32_t n_keep, const Params&, Rng&) const override {
-    return top_k_plan(head_mean(signals.view(kClsAttention)), n_keep);
+    return top_k_plan(head_mean(signals.view(kFeatureAttention)), n_keep);
   }
 
  private:

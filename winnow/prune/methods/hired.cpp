@@ -7,19 +7,19 @@
 // reference chooses first and then takes the padding's away, so that it keeps fewer.
 
 #include "winnow/prune/hired_budgets.h"
+#include "winnow/prune/importance.h"
 #include "winnow/prune/method.h"
 #include "winnow/prune/ops.h"
 
 namespace winnow::prune {
 namespace {
 
-constexpr Need kClsAttention{Signal::ClsAttention, kFeatureBlock};
 constexpr Need kEarlyAttention{Signal::ClsAttention, 0};
 
 class Hired final : public Method {
  public:
   const MethodInfo& info() const override { return info_; }
-  std::vector<Need> needs(const Params&) const override { return {kClsAttention}; }
+  std::vector<Need> needs(const Params&) const override { return {kFeatureAttention}; }
   bool ranks(const Params&) const override { return true; }
   std::vector<Need> tile_needs(const Params&) const override { return {kEarlyAttention}; }
 
@@ -30,7 +30,7 @@ class Hired final : public Method {
   }
 
   Plan select(const Signals& signals, int32_t n_keep, const Params&, Rng&) const override {
-    return top_k_plan(head_mean(signals.view(kClsAttention)), n_keep);
+    return top_k_plan(head_mean(signals.view(kFeatureAttention)), n_keep);
   }
 
  private:

@@ -19,16 +19,16 @@
 #include <algorithm>
 #include <cmath>
 #include <numeric>
+#include <optional>
 
 #include "winnow/base/error.h"
+#include "winnow/prune/importance.h"
 #include "winnow/prune/method.h"
 #include "winnow/prune/ops.h"
 #include "winnow/prune/similarity.h"
 
 namespace winnow::prune {
 namespace {
-
-constexpr Need kAttention{Signal::ClsAttention, kFeatureBlock};
 
 struct Chunk {
   int32_t begin = 0;
@@ -47,26 +47,54 @@ std::vector<Chunk> cut(int32_t n, int32_t n_chunk) {
   return chunks;
 }
 
+/// 1 / length of every row, from the products of the rows with each other; nothing where a square leaves the
+/// range of float32.
+std::optional<std::vector<double>> inverse_lengths(const MatrixView& products) {
+  std::vector<double> inverse;
+  for (int64_t i = 0; i < products.rows; ++i) {
+    if (!std::isnormal(products(i, i))) return std::nullopt;
+    inverse.push_back(1.0 / std::sqrt(static_cast<double>(products(i, i))));
+  }
+  return inverse;
+}
+
+/// Calls visit(i, j, cosine) for all pairs i < j of rows [n, d].
+template <class Visit>
+void for_each_cosine(const MatrixView& rows, Visit visit) {
+  const auto visit_all = [&](int64_t first, const MatrixView& products, const double* inverse) {
+    for (int64_t i = 0; i < products.rows; ++i) {
+      for (int64_t j = i + 1; j < products.cols; ++j) {
+        const auto product = static_cast<double>(products(i, j));
+        visit(first + i, first + j, inverse != nullptr ? product * inverse[i] * inverse[j] : product);
+      }
+    }
+  };
+  bool done = false;
+  if (rows.rows <= kPairStrip) {  // lengths lie on the diagonal: no copy of the rows has to be scaled
+    for_each_pair_strip(rows, [&](int64_t first, const MatrixView& products) {
+      const auto inverse = inverse_lengths(products);
+      done = inverse.has_value();
+      if (done) visit_all(first, products, inverse->data());
+    });
+  }
+  if (done) return;
+  const std::vector<float> units = unit_rows(rows);
+  for_each_pair_strip({units.data(), rows.rows, rows.cols}, [&](int64_t first, const MatrixView& products) {
+    visit_all(first, products, nullptr);
+  });
+}
+
 /// v_i of the tokens of a chunk of at least two, from sums of cosines and of their squares.
 std::vector<double> varieties_of(const MatrixView& features, const Chunk& chunk) {
   const auto n = static_cast<std::size_t>(chunk.size());
   std::vector<double> sums(n, 0.0), squares(n, 0.0);
-  const auto add = [&](int64_t i, double cosine) {
-    sums[static_cast<std::size_t>(i)] += cosine;
-    squares[static_cast<std::size_t>(i)] += cosine * cosine;
-  };
-  // Unit rows of this chunk alone: they stay in the cache.
-  const std::vector<float> units = unit_rows({features.row(chunk.begin).data(), chunk.size(), features.cols});
-  for_each_pair_strip({units.data(), chunk.size(), features.cols},
-                      [&](int64_t first, const MatrixView& products) {
-                        for (int64_t i = 0; i < products.rows; ++i) {
-                          for (int64_t j = i + 1; j < products.cols; ++j) {
-                            const auto cosine = static_cast<double>(products(i, j));
-                            add(first + i, cosine);
-                            add(first + j, cosine);
-                          }
-                        }
-                      });
+  const MatrixView part{features.row(chunk.begin).data(), chunk.size(), features.cols};
+  for_each_cosine(part, [&](int64_t i, int64_t j, double cosine) {
+    for (const int64_t token : {i, j}) {
+      sums[static_cast<std::size_t>(token)] += cosine;
+      squares[static_cast<std::size_t>(token)] += cosine * cosine;
+    }
+  });
   const auto others = static_cast<double>(n - 1);
   std::vector<double> out;
   for (std::size_t i = 0; i < n; ++i) {
@@ -159,10 +187,10 @@ std::vector<int32_t> counts_of(const std::vector<float>& weights, const std::vec
 class HoloV final : public Method {
  public:
   const MethodInfo& info() const override { return info_; }
-  std::vector<Need> needs(const Params&) const override { return {kAttention, {Signal::Projected}}; }
+  std::vector<Need> needs(const Params&) const override { return {kFeatureAttention, {Signal::Projected}}; }
 
   Plan select(const Signals& signals, int32_t n_keep, const Params& params, Rng&) const override {
-    const std::vector<float> attention = head_mean(signals.view(kAttention));
+    const std::vector<float> attention = head_mean(signals.view(kFeatureAttention));
     const std::vector<Chunk> chunks = cut(signals.n(), params.integer("chunks"));
     std::vector<float> scores = score(signals.projected, attention, chunks, params.real("beta"));
     const std::vector<int32_t> counts =

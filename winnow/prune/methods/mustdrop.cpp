@@ -37,7 +37,7 @@
 namespace winnow::prune {
 namespace {
 
-constexpr std::size_t kStages = 4;
+constexpr std::size_t kMustDropStages = 4;
 
 Need cls_need(const Params& params) {
   return {Signal::ClsAttention, params.choice("block") == "next" ? kNextBlock : kFeatureBlock};
@@ -85,8 +85,9 @@ class MustDrop final : public Method {
 
   std::vector<Scheduled> schedule(const ScheduleRequest& request, const Params&) const override {
     const Staged staged(info_.name, {3, 7, 11, 15});
-    if (request.average <= 0.0) return staged.steps(request, Counts(kStages, kMethodDecides));
-    return staged.solved(request, [&](double t) { return geometric_counts(request.n_visual, kStages, t); });
+    if (request.average <= 0.0) return staged.steps(request, Counts(kMustDropStages, kMethodDecides));
+    return staged.solved(request,
+                         [&](double t) { return geometric_counts(request.n_visual, kMustDropStages, t); });
   }
 
   Plan select(const Signals& signals, int32_t n_keep, const Params& params, Rng&) const override {

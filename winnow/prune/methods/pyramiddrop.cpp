@@ -16,7 +16,7 @@
 namespace winnow::prune {
 namespace {
 
-constexpr std::size_t kStages = 3;
+constexpr std::size_t kPyramidStages = 3;
 
 class PyramidDrop final : public Method {
  public:
@@ -26,7 +26,9 @@ class PyramidDrop final : public Method {
 
   std::vector<Scheduled> schedule(const ScheduleRequest& request, const Params& params) const override {
     const Staged staged(info_.name, {8, 16, 24});
-    const auto pyramid = [&](double lambda) { return geometric_counts(request.n_visual, kStages, lambda); };
+    const auto pyramid = [&](double lambda) {
+      return geometric_counts(request.n_visual, kPyramidStages, lambda);
+    };
     return request.average > 0.0 ? staged.solved(request, pyramid)
                                  : staged.steps(request, pyramid(params.real("lambda")));
   }

@@ -37,7 +37,8 @@ std::vector<double> clip_fit(const MatrixView& patches, std::span<const float> t
   return fit;
 }
 
-/// Mean cosine of every row of patches to the rows of text.
+/// Mean cosine of every row of patches to the rows of text: its cosine to the mean of their unit vectors,
+/// times the length of that mean.
 std::vector<double> embedding_fit(const MatrixView& patches, const MatrixView& text) {
   const std::vector<float> unit_text = unit_rows(text);
   std::vector<float> mean(text.cols, 0.0F);
@@ -45,10 +46,9 @@ std::vector<double> embedding_fit(const MatrixView& patches, const MatrixView& t
     for (int64_t c = 0; c < text.cols; ++c) mean[c] += unit_text[t * text.cols + c];
   }
   for (float& value : mean) value /= static_cast<float>(text.rows);
-  const std::vector<float> unit_patches = unit_rows(patches);
-  const MatrixView unit{unit_patches.data(), patches.rows, patches.cols};
+  const double length = std::sqrt(wide_dot(mean, mean));
   std::vector<double> fit;
-  for (int64_t i = 0; i < unit.rows; ++i) fit.push_back(dot(unit.row(i), mean));
+  for (const float cosine : cosine_to(patches, mean)) fit.push_back(cosine * length);
   return fit;
 }
 

@@ -50,11 +50,8 @@ std::vector<float> unit_head_means(const MatrixView& keys, int64_t n_head) {
   const int64_t width = keys.cols / n_head;
   std::vector<float> means;
   for (int64_t row = 0; row < keys.rows; ++row) {
-    for (int64_t c = 0; c < width; ++c) {
-      double sum = 0.0;
-      for (int64_t head = 0; head < n_head; ++head) sum += static_cast<double>(keys(row, head * width + c));
-      means.push_back(static_cast<float>(sum / static_cast<double>(n_head)));
-    }
+    const std::vector<float> mean = mean_row({keys.row(row).data(), n_head, width});
+    means.insert(means.end(), mean.begin(), mean.end());
   }
   return unit_rows({means.data(), keys.rows, width});
 }

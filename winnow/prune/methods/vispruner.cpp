@@ -30,14 +30,14 @@ constexpr std::size_t kDropsPerRound = 8;
 enum class Side : char { A, B, Dropped };
 
 /// The largest cosine of a row to side B, for sides that change all the time. Of each row only the nearest
-/// are remembered, best first; its cosines to all are computed again when none of those is in B any more.
+/// are remembered, best first; its cosines to all are looked through again when none of those is in B any
+/// more.
 class Neighbours {
  public:
-  explicit Neighbours(const MatrixView& unit) : unit_(unit), near_(static_cast<std::size_t>(unit.rows)) {
+  explicit Neighbours(const MatrixView& unit) : cosines_(unit), near_(static_cast<std::size_t>(unit.rows)) {
     const std::vector<Side> nobody(near_.size(), Side::A);
-    Products cosines(unit);
     for (int64_t first = 0; first < unit.rows; first += Products::kMostAtOnce) {
-      const MatrixView rows = cosines.rows(first, std::min(Products::kMostAtOnce, unit.rows - first));
+      const MatrixView rows = cosines_.rows(first, std::min(Products::kMostAtOnce, unit.rows - first));
       for (int64_t r = 0; r < rows.rows; ++r) remember(first + r, rows.row(r), nobody);
     }
   }
@@ -48,8 +48,7 @@ class Neighbours {
     std::vector<Near>& known = near_[static_cast<std::size_t>(row)];
     const auto found = std::find_if(known.begin(), known.end(), in_b);
     if (found != known.end()) return found->first;
-    std::vector<float> cosines(near_.size());
-    inner_with(unit_, unit_.row(row), cosines);
+    const std::span<const float> cosines = cosines_.rows(row).row(0);
     remember(row, cosines, side);
     float largest = -2.0F;  // below every cosine
     for (std::size_t i = 0; i < cosines.size(); ++i) {
@@ -73,7 +72,7 @@ class Neighbours {
     near_[static_cast<std::size_t>(row)].assign(all.begin(), end);
   }
 
-  MatrixView unit_;
+  Products cosines_;
   std::vector<std::vector<Near>> near_;
 };
 
@@ -133,14 +132,11 @@ class VisPruner final : public Method {
     if (picks.size() == n_keep) return picks.plan();
 
     const std::span<const int32_t> residual = std::span(order).subspan(static_cast<std::size_t>(n_important));
-    std::vector<float> rows;  // in the order of the list
-    for (const int32_t token : residual) {
-      const std::span<const float> row = signals.tower.row(token);
-      rows.insert(rows.end(), row.begin(), row.end());
-    }
-    const auto n_residual = static_cast<int64_t>(residual.size());
-    const std::vector<float> units = unit_rows({rows.data(), n_residual, signals.tower.cols});
-    for (const int32_t row : without_look_alikes({units.data(), n_residual, signals.tower.cols},
+    std::vector<float> units = gathered_rows(signals.tower, residual);  // in the order of the list
+    const auto width = static_cast<std::size_t>(signals.tower.cols);
+    for (std::size_t at = 0; at < units.size(); at += width)
+      scale_to_unit(std::span(units).subspan(at, width));
+    for (const int32_t row : without_look_alikes({units.data(), std::ssize(residual), signals.tower.cols},
                                                  static_cast<std::size_t>(n_keep - n_important))) {
       picks.take(residual[static_cast<std::size_t>(row)]);
     }
