@@ -83,6 +83,21 @@ TEST(Compare, AverageIsTheMeanOfRatios) {
   EXPECT_TRUE(c.averages[2].relative.covers(1.0));
 }
 
+// Five questions fall and none rises: the interval of the average lies below the baseline, McNemar's p is
+// 0.0625. Alone that decides; beside a benchmark where nothing changes the average has no such test.
+TEST(Compare, AverageOfOneBenchmarkIsThatBenchmark) {
+  const auto part = [](const std::string& name, const std::string& pruned) {
+    return run_of(name, {{"none", times("1", 40)}, {"random @ 25%", pruned}});
+  };
+  const record::Run fell = part("gqa", times("0", 5) + times("1", 35)), same = part("vqav2", times("1", 40));
+  const Comparison one = compare(std::vector{fell}, {}), two = compare(std::vector{fell, same}, {});
+  ASSERT_LT(one.averages[1].relative.high, 1.0);
+  ASSERT_LT(two.averages[1].relative.high, 1.0);
+  EXPECT_EQ(average_verdict(one, 1), "no difference shown");
+  EXPECT_EQ(average_verdict(two, 1), "lower");
+  EXPECT_EQ(average_verdict(one, 0), "no difference shown");
+}
+
 TEST(Compare, BaselineWithoutRightAnswersHasNoRatio) {
   const std::vector<record::Run> runs = {run_of("gqa", {{"none", "0000"}, {"random", "0101"}})};
   const Comparison c = compare(runs, {});

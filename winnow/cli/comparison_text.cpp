@@ -53,16 +53,15 @@ Table people_table(const eval::Comparison& comparison) {
   return table;
 }
 
-/// The difference to the baseline is ratio - 1.
 Table averages_table(const eval::Comparison& comparison) {
   Table table{{"average of", "configuration", "% of baseline [95 %]", "in words"}, {}};
   const std::size_t n = comparison.benchmarks.size() - comparison.not_in_average.size();
-  for (const eval::Average& average : comparison.averages) {
-    const Interval& r = average.relative;
-    const Interval difference{r.value - 1.0, r.low - 1.0, r.high - 1.0};
-    table.rows.push_back({fmt::format("{} benchmark{}", n, n == 1 ? "" : "s"), average.config,
-                          with_ends(r, 100.0),
-                          average.config == comparison.baseline ? "baseline" : eval::verdict(difference)});
+  for (std::size_t i = 0; i < comparison.averages.size(); ++i) {
+    const eval::Average& average = comparison.averages[i];
+    table.rows.push_back(
+        {fmt::format("{} benchmark{}", n, n == 1 ? "" : "s"), average.config,
+         with_ends(average.relative, 100.0),
+         average.config == comparison.baseline ? "baseline" : eval::average_verdict(comparison, i)});
   }
   return table;
 }

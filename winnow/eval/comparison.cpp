@@ -229,6 +229,19 @@ std::string verdict(const Interval& difference, const std::optional<double>& mcn
   return difference.value < 0.0 ? "lower" : "higher";
 }
 
+std::string average_verdict(const Comparison& comparison, std::size_t idx) {
+  const BenchmarkResult* only = nullptr;
+  int64_t n = 0;
+  for (const BenchmarkResult& b : comparison.benchmarks) {
+    if (!b.configurations[idx].relative) continue;
+    only = &b;
+    ++n;
+  }
+  if (n == 1) return verdict(only->configurations[idx].difference, only->configurations[idx].mcnemar_p);
+  const Interval& r = comparison.averages[idx].relative;
+  return verdict({r.value - 1.0, r.low - 1.0, r.high - 1.0});
+}
+
 ScoredRow scored_row(const record::ResultRow& row) {
   Score score;
   score.value = row.failed() ? 0.0 : row.score;

@@ -86,6 +86,10 @@ const ConfigurationResult& result_of(const BenchmarkResult& benchmark, const std
 /// narrow where only a handful of questions differ; else "lower" or "higher".
 std::string verdict(const Interval& difference, const std::optional<double>& mcnemar_p = std::nullopt);
 
+/// An average against the baseline in words. One over a single benchmark is that benchmark: then McNemar's
+/// test of its questions counts too.
+std::string average_verdict(const Comparison& comparison, std::size_t idx);
+
 /// What sums need of a row. A failed question counts as wrong.
 ScoredRow scored_row(const record::ResultRow& row);
 

@@ -26,26 +26,12 @@ std::optional<std::size_t> random_of(const Comparison& comparison, const std::st
   return std::nullopt;
 }
 
-/// An average over one benchmark is that benchmark: then its test of the questions counts too.
-std::string average_verdict(const Comparison& comparison, std::size_t idx) {
-  const eval::BenchmarkResult* only = nullptr;
-  int64_t n = 0;
-  for (const eval::BenchmarkResult& b : comparison.benchmarks) {
-    if (!b.configurations[idx].relative) continue;
-    only = &b;
-    ++n;
-  }
-  if (n == 1) return eval::verdict(only->configurations[idx].difference, only->configurations[idx].mcnemar_p);
-  const Interval& r = comparison.averages[idx].relative;
-  return eval::verdict({r.value - 1.0, r.low - 1.0, r.high - 1.0});
-}
-
 AverageRow average_row(const Comparison& comparison, std::size_t idx) {
   const eval::Average& average = comparison.averages[idx];
   AverageRow row;
   row.config = average.config;
   row.relative = average.relative;
-  row.verdict = average_verdict(comparison, idx);
+  row.verdict = eval::average_verdict(comparison, idx);
   const auto random = random_of(comparison, eval::budget_of(average.config));
   if (!random || *random == idx) return row;
   row.against_random =
