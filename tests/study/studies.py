@@ -16,7 +16,7 @@ STUDIES = {
     "baselines": ["--bench", "gqa", "--scale", "0.07"],
     "position": ["--scale", "0.004"],
     "language": ["--bench", "haystack,gqa", "--scale", "0.1"],
-    "alpha": ["--bench", "mme,textvqa,gqa", "--scale", "0.06"],
+    "alpha": ["--auto", "--bench", "mme,textvqa,gqa", "--scale", "0.06"],
     "latency": ["--scale", "0.1"],
     "training": ["--bench", "gqa", "--scale", "0.2", "--variant", "same=" + PAIR],
     "equal-latency": ["--bench", "gqa", "--scale", "0.1"],
@@ -33,6 +33,19 @@ def run(*arguments, status=0):
     done = subprocess.run([WINNOW, *arguments], capture_output=True, text=True, check=False)
     check(done.returncode == status, f"{arguments}: status {done.returncode}\n{done.stdout}{done.stderr}")
     return done
+
+
+def shared_pictures(folder):
+    """Pictures that are in a procedural benchmark's validation and test files, by their bytes."""
+    found = {"val": set(), "test": set()}
+    for where, _, names in os.walk(os.path.join(folder, "scenes")):
+        split = "val" if "-val-" in where else "test"
+        for name in names:
+            if name.endswith((".png", ".jpg")):
+                with open(os.path.join(where, name), "rb") as file:
+                    found[split].add(file.read())
+    check(found["val"] and found["test"], f"pictures of {folder}: {[len(v) for v in found.values()]}")
+    return found["val"] & found["test"]
 
 
 def rows(folder):
@@ -66,6 +79,11 @@ def main():
         with open(page, encoding="utf-8") as file:
             headings = re.findall(r"^## ([\w-]+):", file.read(), re.M)
         check(headings == list(STUDIES), f"the page has {headings}")
+        alpha = os.path.join(scratch, "alpha")
+        with open(os.path.join(alpha, "alpha.md"), encoding="utf-8") as file:
+            text = file.read()
+        check("of the validation split" in text and "| average, % of unpruned |" in text and " --auto " in text, text)
+        check(not shared_pictures(alpha), "validation and test share pictures")
         failed = run("study", "training", "--out", os.path.join(scratch, "x"), status=2)
         check("expected --variant NAME=TEXT.gguf,MMPROJ.gguf" in failed.stderr, failed.stderr)
     print("studies: all there")

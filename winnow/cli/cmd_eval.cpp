@@ -149,7 +149,8 @@ void add_what(CLI::App& command, EvalArguments& args) {
           "Folder with the benchmark's files, or with a folder for each benchmark; scenes: procedural "
           "questions, written to OUT/scenes")
       ->required();
-  command.add_option("--split", args.what.split, "Of the benchmark's own (default: docs/benchmarks.md)");
+  command.add_option("--split", args.what.split,
+                     "Of the benchmark's own (default: docs/benchmarks.md); of scenes train, val or test");
   command.add_option("--convention", args.convention, "llava, lmms or vlmeval: prompts, scorers and sums")
       ->capture_default_str();
   command

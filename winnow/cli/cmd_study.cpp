@@ -46,6 +46,8 @@ study::LabOptions lab_options(const StudyArguments& args) {
   if (e.options.session.n_threads == 0) e.options.session.n_threads = default_threads();
   e.options.n_jobs = e.options.session.n_threads;  // many short answers: one thread for each
   lab.folder = args.out;
+  WINNOW_CHECK(!lab.choose || args.name == "alpha", InvalidArgument, kWhere,
+               "--auto, got with the study '{}', expected the study alpha", args.name);
   for (const std::string& text : args.variants) lab.variants.push_back(parse_variant(text));
   return lab;
 }
@@ -90,11 +92,12 @@ int run_study(const StudyArguments& args) {
   for (const study::Variant& v : options.variants)
     variants += fmt::format(" --variant {}=TEXT,MMPROJ", v.name);
   const std::string text = fmt::format(
-      "{}\n    winnow study {} --scale {:g}{} --out {}\n\n{} ({}, {}), {}, convention {}, {} threads of "
+      "{}\n    winnow study {} --scale {:g}{}{} --out {}\n\n{} ({}, {}), {}, convention {}, {} threads of "
       "{}.\n",
-      study::to_markdown(study, section), study.name, options.scale, variants, args.out,
-      fs::path(files.text_path).filename().string(), files.text_type, files.tower_type, lab.data_text(),
-      args.convention, options.evaluation.options.session.n_threads, options.origin.hardware);
+      study::to_markdown(study, section), study.name, options.scale, options.choose ? " --auto" : "",
+      variants, args.out, fs::path(files.text_path).filename().string(), files.text_type, files.tower_type,
+      lab.data_text(), args.convention, options.evaluation.options.session.n_threads,
+      options.origin.hardware);
   write_text((fs::path(args.out) / (study.name + ".md")).string(), text);
   if (!args.page.empty()) write_text(args.page, with_section(read_text(args.page), study.name, text));
   fmt::print("{}", text);
@@ -127,6 +130,9 @@ void add_study(CLI::App& app, Action& action) {
   command.add_option("--variant", args->variants,
                      "NAME=TEXT,MMPROJ: a model with compression in its training, for the study training; "
                      "may be given again");
+  command.add_flag("--auto", args->lab.choose,
+                   "The study alpha also chooses alpha for each benchmark, on validation questions, and says "
+                   "what that gains on the others");
   command.add_option("--convention", args->convention, "llava, lmms or vlmeval")->capture_default_str();
   command
       .add_option("--scale", args->lab.scale,

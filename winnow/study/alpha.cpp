@@ -7,6 +7,7 @@
 #include <optional>
 #include <utility>
 
+#include "winnow/base/error.h"
 #include "winnow/base/table.h"
 #include "winnow/study/study.h"
 
@@ -87,22 +88,83 @@ record::Run half_of(const record::Run& run, uint64_t which) {
   });
 }
 
-/// Alpha chosen on one half of the questions, its gain on the other half over a fixed alpha.
-std::string choice_table(const Lab& lab, const record::Run& run) {
-  const eval::Comparison first = lab.compare(half_of(run, 0)), second = lab.compare(half_of(run, 1));
-  Table table{
-      {"benchmark", "alpha chosen", "value there", "gain over alpha 0.5", "gain over alpha 1 (FastV)"}, {}};
-  for (const eval::BenchmarkResult& b : first.benchmarks) {
-    const char* alpha = worst_and_best(b).second;
-    const eval::BenchmarkResult& test = benchmark_of(second, b.name);
-    std::vector<std::string> row = {fmt::format("{} {}", b.name, b.metric), alpha,
+/// Where alpha is chosen and where that is reported; the two share no question.
+struct Parts {
+  eval::Comparison choosing, reporting;
+  const char* how;
+};
+
+/// Procedural questions have a validation split; of other data one half chooses.
+Parts parts_of(const Lab& lab, const Ask& ask, const record::Run& run) {
+  if (lab.options().evaluation.data != sweep::kScenes) {
+    return {lab.compare(half_of(run, 0)), lab.compare(half_of(run, 1)),
+            "on one half of the questions, drawn by group, reported on the other half"};
+  }
+  Ask validation = ask;
+  validation.split = "val";
+  return {lab.compare(lab.run("alpha/validation", validation)), lab.compare(run),
+          "on as many questions of the validation split, reported on those above"};
+}
+
+/// The alpha of the largest average over all benchmarks; of equal ones the smallest.
+const char* best_for_all(const eval::Comparison& comparison) {
+  const auto average = [&](const char* alpha) { return average_of(comparison, at(alpha)).value; };
+  return *std::max_element(kAlphas.begin(), kAlphas.end(),
+                           [&](const char* a, const char* b) { return average(a) < average(b); });
+}
+
+/// Mean over the benchmarks of value / unpruned with the alpha of each, in percent.
+eval::Resampled average_with(const eval::Comparison& comparison, const std::vector<const char*>& alphas) {
+  eval::Resampled mean;
+  double n = 0.0;
+  for (std::size_t i = 0; i < alphas.size(); ++i) {
+    const std::vector<std::string> only = {comparison.benchmarks[i].name};
+    const auto one = eval::relative_average(comparison, at(alphas[i]), only);
+    if (!one) continue;
+    n += 1.0;
+    mean.value += 100.0 * one->value;
+    mean.draws.resize(one->draws.size(), 0.0);
+    for (std::size_t d = 0; d < one->draws.size(); ++d) mean.draws[d] += 100.0 * one->draws[d];
+  }
+  WINNOW_CHECK(n > 0.0, InvalidArgument, "study.alpha",
+               "unpruned score, got one that may be 0 on every benchmark, expected some that cannot");
+  mean.value /= n;
+  for (double& draw : mean.draws) draw /= n;
+  return mean;
+}
+
+/// What choosing alpha for each benchmark gains over one alpha for all: 0.5, FastV's 1, and the best one.
+void add_choice(const Parts& parts, Section& section) {
+  const std::string one = best_for_all(parts.choosing);
+  const std::vector<std::string> fixed = {"0.5", "1", one};
+  Table table{{"benchmark", "alpha chosen", "value there", "gain over alpha 0.5", "gain over alpha 1 (FastV)",
+               fmt::format("gain over alpha {} for all", one)},
+              {}};
+  std::vector<const char*> chosen;
+  for (const eval::BenchmarkResult& test : parts.reporting.benchmarks) {
+    const char* alpha = worst_and_best(benchmark_of(parts.choosing, test.name)).second;
+    chosen.push_back(alpha);
+    std::vector<std::string> row = {fmt::format("{} {}", test.name, test.metric), alpha,
                                     text_of(eval::result_of(test, at(alpha)).value)};
-    for (const char* fixed : {"0.5", "1"})
-      row.push_back(std::string(alpha) == fixed ? "0"
-                                                : signed_text_of(difference(test, at(alpha), at(fixed))));
+    for (const std::string& other : fixed)
+      row.push_back(other == alpha ? "0" : signed_text_of(difference(test, at(alpha), at(other.c_str()))));
     table.rows.push_back(std::move(row));
   }
-  return to_string(table, TableFormat::Markdown);
+  const eval::Resampled by_task = average_with(parts.reporting, chosen);
+  std::vector<std::string> row = {"average, % of unpruned", "", text_of(eval::interval_of(by_task))};
+  std::vector<std::string> words;
+  for (const std::string& other : fixed) {
+    const std::vector<const char*> same(chosen.size(), other.c_str());
+    const eval::Interval gain = eval::difference(by_task, average_with(parts.reporting, same));
+    row.push_back(signed_text_of(gain));
+    words.push_back(fmt::format("{} over alpha {}: {}", signed_text_of(gain), other, eval::verdict(gain)));
+  }
+  table.rows.push_back(std::move(row));
+  words[2] += " (the best one for all)";
+  section.answer +=
+      fmt::format("Chosen for each benchmark, alpha gains, in % of unpruned, {}. ", fmt::join(words, "; "));
+  section.body += fmt::format("\nAlpha chosen for each benchmark: the best {}.\n\n{}", parts.how,
+                              to_string(table, TableFormat::Markdown));
 }
 
 }  // namespace
@@ -129,10 +191,9 @@ Section alpha(const Lab& lab) {
   }
   section.body = fmt::format(
       "`balanced` before layer K with {} kept, alpha 1 = FastV's score alone; the best of each row is "
-      "bold:\n\n{}\n"
-      "Alpha chosen by task: the best on one half of the questions, drawn by group, reported on the other "
-      "half.\n\n{}",
-      kKeep, curve_table(comparison), choice_table(lab, run));
+      "bold:\n\n{}",
+      kKeep, curve_table(comparison));
+  if (lab.options().choose) add_choice(parts_of(lab, ask, run), section);
   return section;
 }
 

@@ -33,6 +33,7 @@ sweep::Evaluation evaluation_of(const LabOptions& options, const Ask& ask) {
   e.request.keeps = ask.keeps;
   e.request.budget = ask.budget;
   e.options.keep_indices = ask.keep_indices;
+  if (!ask.split.empty()) e.split = ask.split;
   return e;
 }
 

@@ -23,6 +23,7 @@ struct Ask {
   int64_t n_questions = 100;  ///< of each benchmark, before the scale
   bool keep_indices = false;
   std::string budget = "exact";
+  std::string split = {};  ///< empty: that of the options
 };
 
 /// A model with compression built into its training.
@@ -39,6 +40,7 @@ struct LabOptions {
   double scale = 1.0;  ///< of the numbers of questions
   eval::BootstrapOptions bootstrap;
   std::vector<Variant> variants;
+  bool choose = false;  ///< the study alpha also chooses for each benchmark, on other questions
 };
 
 class Lab {

@@ -25,7 +25,8 @@ constexpr const char* kWhere = "sweep.evaluation";
 std::string folder_of(const Evaluation& e, const std::string& benchmark, bool single) {
   if (e.data == kScenes) {
     const auto n = static_cast<int32_t>(e.limit > 0 ? e.limit : kDefaultScenes);
-    return scenes_data(benchmark, e.scenes_seed, n, e.scenes_folder);
+    const scenes::Split split = e.split.empty() ? scenes::Split::Test : scenes::parse_split(e.split);
+    return scenes_data(benchmark, split, e.scenes_seed, n, e.scenes_folder);
   }
   const fs::path own = fs::path(e.data) / benchmark;
   std::error_code ignored;
@@ -107,6 +108,7 @@ void check_signals(const std::shared_ptr<const engine::Model>& model,
 
 std::vector<std::string> chosen_benchmarks(const Evaluation& evaluation) {
   const auto& names = evaluation.benchmarks;
+  if (evaluation.data == kScenes && !evaluation.split.empty()) scenes::parse_split(evaluation.split);
   if (evaluation.data == kScenes && names == std::vector<std::string>{"all"}) return scenes::benchmarks();
   for (std::size_t i = 0; i < names.size(); ++i) {
     eval::find_benchmark(names[i]);
@@ -122,7 +124,8 @@ std::vector<Questions> load_questions(const Evaluation& evaluation) {
   for (const std::string& name : names) {
     const eval::Benchmark& benchmark = eval::find_benchmark(name);
     const std::string folder = folder_of(evaluation, name, names.size() == 1);
-    out.push_back({&benchmark, benchmark.load(folder, {evaluation.split, evaluation.limit})});
+    const std::string split = evaluation.data == kScenes ? "" : evaluation.split;  // the folder is of one
+    out.push_back({&benchmark, benchmark.load(folder, {split, evaluation.limit})});
   }
   return out;
 }

@@ -26,7 +26,7 @@ struct Evaluation {
   std::vector<std::string> benchmarks;  ///< "all" alone with kScenes: those that have procedural questions
   std::string data =
       kScenes;        ///< folder with the benchmark's files or with a folder for each benchmark, or kScenes
-  std::string split;  ///< empty: each benchmark's default
+  std::string split;  ///< empty: each benchmark's default; with kScenes train, val or test, the default
   int64_t limit = 0;  ///< questions of each benchmark, always the same ones; 0: all
   uint64_t scenes_seed = 0;
   std::string scenes_folder;  ///< where procedural questions are written, and found the next time
