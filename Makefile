@@ -2,6 +2,8 @@
 # first time (tools/setup.sh says what it does), later neither root nor network.
 
 JOBS ?= $(shell nproc)
+# ON: builds from scratch take half the time; OFF: a changed file does not compile seven others.
+UNITY ?= ON
 MAKEFLAGS += --no-print-directory
 export GTEST_BRIEF = 1
 CTEST = ctest --output-on-failure --no-tests=error --timeout 600
@@ -19,7 +21,7 @@ setup-train:
 # $(call compile,PRESET[,TARGET[,OPTIONS OF CMAKE]])
 define compile
 	@echo "== $(1): configure and build $(2), $(JOBS) jobs"
-	@cmake --preset $(1) $(3) > build/$(1).log 2>&1 || { cat build/$(1).log; exit 1; }
+	@cmake --preset $(1) -DWINNOW_UNITY=$(UNITY) $(3) > build/$(1).log 2>&1 || { cat build/$(1).log; exit 1; }
 	@grep -A3 '^-- Winnow' build/$(1).log | sed '/^-- Configuring/,$$d'
 	@cmake --build --preset $(1) -j $(JOBS) $(if $(2),--target $(2))
 endef
@@ -74,7 +76,7 @@ study: build
 	@for study in $(STUDIES); do \
 	  echo "== study $$study"; \
 	  build/release/bin/winnow study $$study --out build/study --page docs/studies.md \
-	    --variant $(VARIANT) > build/study-$$study.log || exit 1; \
+	    --variant $(VARIANT) $$([ $$study = alpha ] && echo --auto) > build/study-$$study.log || exit 1; \
 	done
 	@for run in build/study/*/*/run.json; do \
 	  run=$${run%/run.json}; build/release/bin/winnow report $$run -o $$run.html || exit 1; \

@@ -5,17 +5,17 @@
 namespace winnow {
 namespace {
 
-LogSink& sink() {
+LogSink& log_sink() {
   static LogSink the_sink;
   return the_sink;
 }
 
 }  // namespace
 
-void set_log_sink(LogSink new_sink) { sink() = std::move(new_sink); }
+void set_log_sink(LogSink new_sink) { log_sink() = std::move(new_sink); }
 
 void log_message(LogLevel level, std::string_view text) {
-  if (sink()) sink()(level, text);
+  if (log_sink()) log_sink()(level, text);
 }
 
 }  // namespace winnow

@@ -6,7 +6,7 @@
 namespace winnow {
 namespace {
 
-ProgressSink& sink() {
+ProgressSink& progress_sink() {
   static ProgressSink the_sink;
   return the_sink;
 }
@@ -17,21 +17,21 @@ double now_s() {
 
 }  // namespace
 
-void set_progress_sink(ProgressSink new_sink) { sink() = std::move(new_sink); }
+void set_progress_sink(ProgressSink new_sink) { progress_sink() = std::move(new_sink); }
 
 Progress::Progress(std::string_view what, int64_t total, int64_t already)
     : what_(what), total_(total), already_(already), done_(already), start_s_(now_s()), last_s_(start_s_) {}
 
 void Progress::step(int64_t n) {
   done_ += n;
-  if (!sink()) return;
+  if (!progress_sink()) return;
   const double now = now_s();
   if (done_ < total_ && now - last_s_ < 0.1) return;
   last_s_ = now;
   const int64_t mine = done_ - already_;
   const double left =
       mine > 0 ? (now - start_s_) * static_cast<double>(total_ - done_) / static_cast<double>(mine) : -1.0;
-  sink()({what_, done_, total_, left});
+  progress_sink()({what_, done_, total_, left});
 }
 
 }  // namespace winnow

@@ -22,9 +22,9 @@ struct BmpHeader {
   std::array<uint32_t, 3> masks{};  // red, green, blue
 };
 
-class Reader {
+class BmpReader {
  public:
-  explicit Reader(std::span<const uint8_t> bytes) : bytes_(bytes) {}
+  explicit BmpReader(std::span<const uint8_t> bytes) : bytes_(bytes) {}
   uint32_t u16(size_t at) const { return byte(at) | byte(at + 1) << 8; }
   uint32_t u32(size_t at) const { return u16(at) | u16(at + 2) << 16; }
   uint32_t byte(size_t at) const {
@@ -36,7 +36,7 @@ class Reader {
   std::span<const uint8_t> bytes_;
 };
 
-void read_masks(const Reader& reader, BmpHeader& header) {
+void read_masks(const BmpReader& reader, BmpHeader& header) {
   if (header.compression == kUncompressed) {
     header.masks = header.bits == 16 ? std::array<uint32_t, 3>{0x7C00, 0x03E0, 0x001F}
                                      : std::array<uint32_t, 3>{0xFF0000, 0x00FF00, 0x0000FF};
@@ -51,7 +51,7 @@ void read_masks(const Reader& reader, BmpHeader& header) {
   }
 }
 
-BmpHeader read_header(const Reader& reader) {
+BmpHeader read_header(const BmpReader& reader) {
   BmpHeader header;
   header.pixels_at = reader.u32(10);
   const size_t info_bytes = reader.u32(14);
@@ -97,7 +97,7 @@ BmpHeader read_header(const Reader& reader) {
 using Palette = std::array<std::array<uint8_t, 3>, 256>;
 
 // Entries the file does not have stay black.
-Palette read_palette(const Reader& reader, const BmpHeader& header) {
+Palette read_palette(const BmpReader& reader, const BmpHeader& header) {
   Palette palette{};
   for (size_t i = 0; i < header.n_palette; ++i) {
     const size_t at = header.palette_at + i * header.palette_entry_bytes;
@@ -115,7 +115,7 @@ uint8_t masked_value(uint32_t pixel, uint32_t mask) {
 
 void decode_row(std::span<const uint8_t> row, const BmpHeader& header, const Palette& palette,
                 std::span<uint8_t> out) {
-  const Reader reader(row);
+  const BmpReader reader(row);
   for (size_t x = 0; 3 * x < out.size(); ++x) {
     std::array<uint8_t, 3> rgb{};
     if (header.bits <= 8) {
@@ -135,7 +135,7 @@ void decode_row(std::span<const uint8_t> row, const BmpHeader& header, const Pal
 }  // namespace
 
 DecodedImage decode_bmp(std::span<const uint8_t> bytes, const ImageLimits& limits) {
-  const Reader reader(bytes);
+  const BmpReader reader(bytes);
   const BmpHeader header = read_header(reader);
   DecodedImage decoded{new_image("BMP", header.width, header.height, limits), 1};
 

@@ -13,14 +13,14 @@
 namespace winnow::engine {
 namespace {
 
-struct Source {
+struct GifBytes {
   std::span<const uint8_t> bytes;
   size_t at = 0;
   bool ended = false;
 };
 
 int read_bytes(GifFileType* gif, GifByteType* out, int n) {
-  auto& source = *static_cast<Source*>(gif->UserData);
+  auto& source = *static_cast<GifBytes*>(gif->UserData);
   const size_t n_read = std::min(static_cast<size_t>(n), source.bytes.size() - source.at);
   std::memcpy(out, source.bytes.data() + source.at, n_read);
   source.at += n_read;
@@ -33,7 +33,7 @@ struct Close {
 };
 using Gif = std::unique_ptr<GifFileType, Close>;
 
-[[noreturn]] void fail_gif(const Source& source, int error) {
+[[noreturn]] void fail_gif(const GifBytes& source, int error) {
   if (source.ended) fail_truncated("GIF", source.bytes.size());
   const char* text = GifErrorString(error);
   fail(ErrorCode::Corrupt, kDecodeImage, "bad GIF image: {}", text != nullptr ? text : "unknown error");
@@ -46,7 +46,7 @@ struct Control {
 };
 
 // Reads an extension; only graphics control says something about the frame behind it.
-void read_extension(GifFileType* gif, const Source& source, Control& control) {
+void read_extension(GifFileType* gif, const GifBytes& source, Control& control) {
   int code = 0;
   GifByteType* block = nullptr;  // [0] is its length
   if (DGifGetExtension(gif, &code, &block) != GIF_OK) fail_gif(source, gif->Error);
@@ -63,7 +63,7 @@ void read_extension(GifFileType* gif, const Source& source, Control& control) {
 }
 
 // Reads up to the next frame's pixels; nothing at the end of the file.
-std::optional<Control> find_frame(GifFileType* gif, const Source& source) {
+std::optional<Control> find_frame(GifFileType* gif, const GifBytes& source) {
   Control found;
   while (true) {
     GifRecordType type = UNDEFINED_RECORD_TYPE;
@@ -103,7 +103,7 @@ void fill_frame(const GifImageDesc& frame, const ColorMapObject* palette, uint8_
 }
 
 // Draws the frame over the image, but for pixels of index `clear`.
-void read_frame(GifFileType* gif, const Source& source, std::optional<uint8_t> clear, Image& image) {
+void read_frame(GifFileType* gif, const GifBytes& source, std::optional<uint8_t> clear, Image& image) {
   const GifImageDesc& frame = gif->Image;
   const ColorMapObject* palette = palette_of(gif);
   std::vector<GifPixelType> row(static_cast<size_t>(frame.Width));
@@ -126,7 +126,7 @@ void read_frame(GifFileType* gif, const Source& source, std::optional<uint8_t> c
 }
 
 // What the first frame is drawn on, and that frame.
-Image read_first_frame(GifFileType* gif, const Source& source, const Control& control,
+Image read_first_frame(GifFileType* gif, const GifBytes& source, const Control& control,
                        const ImageLimits& limits) {
   const GifImageDesc& frame = gif->Image;
   Image image = new_image("GIF", std::max(gif->SWidth, frame.Left + frame.Width),
@@ -139,7 +139,7 @@ Image read_first_frame(GifFileType* gif, const Source& source, const Control& co
 }
 
 // A later frame over what the one before it left.
-void read_next_frame(GifFileType* gif, const Source& source, const Control& control, Image& image) {
+void read_next_frame(GifFileType* gif, const GifBytes& source, const Control& control, Image& image) {
   const GifImageDesc& frame = gif->Image;
   WINNOW_CHECK(frame.Left + frame.Width <= image.width && frame.Top + frame.Height <= image.height, Corrupt,
                kDecodeImage,
@@ -169,7 +169,7 @@ void check_complete(std::span<const uint8_t> bytes, size_t at) {
   }
 }
 
-Gif open_gif(Source& source) {
+Gif open_gif(GifBytes& source) {
   int error = 0;
   Gif gif(DGifOpen(&source, read_bytes, &error));
   if (gif == nullptr) fail_gif(source, error);
@@ -179,7 +179,7 @@ Gif open_gif(Source& source) {
 }  // namespace
 
 DecodedImage decode_gif(std::span<const uint8_t> bytes, const ImageLimits& limits) {
-  Source source{bytes, 0, false};
+  GifBytes source{bytes, 0, false};
   const Gif gif = open_gif(source);
   const std::optional<Control> control = find_frame(gif.get(), source);
   WINNOW_CHECK(control, Corrupt, kDecodeImage, "GIF file without a frame");
@@ -189,7 +189,7 @@ DecodedImage decode_gif(std::span<const uint8_t> bytes, const ImageLimits& limit
 }
 
 std::vector<Image> decode_gif_frames(std::span<const uint8_t> bytes, const ImageLimits& limits) {
-  Source source{bytes, 0, false};
+  GifBytes source{bytes, 0, false};
   const Gif gif = open_gif(source);
   std::vector<Image> frames;
   Image left;  // by the frame before, on what the next one is drawn

@@ -22,15 +22,6 @@ std::size_t skip_digits(std::string_view text, std::size_t at) {
   return at;
 }
 
-std::size_t skip_spaces(std::string_view text, std::size_t at) {
-  while (at < text.size()) {
-    const Character c = character_at(text, at);
-    if (!is_space(c.code)) break;
-    at += c.n_bytes;
-  }
-  return at;
-}
-
 bool take(std::string_view text, std::size_t& at, char c) {
   if (at >= text.size() || text[at] != c) return false;
   ++at;

@@ -30,15 +30,6 @@ std::string by_text(const std::string& lowered_answer, std::span<const Option> o
   return found.size() == 1 ? found : "";
 }
 
-std::size_t skip_spaces(std::string_view text, std::size_t at) {
-  while (at < text.size()) {
-    const Character c = character_at(text, at);
-    if (!is_space(c.code)) break;
-    at += c.n_bytes;
-  }
-  return at;
-}
-
 /// The letter A..D behind the first "answer is" that has one.
 std::optional<char> behind_answer_is(std::string_view answer) {
   const std::string text = lower(answer);

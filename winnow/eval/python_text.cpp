@@ -160,6 +160,15 @@ bool is_space(char32_t c) {
          c == 0x3000;
 }
 
+std::size_t skip_spaces(std::string_view text, std::size_t at) {
+  while (at < text.size()) {
+    const Character c = character_at(text, at);
+    if (!is_space(c.code)) break;
+    at += c.n_bytes;
+  }
+  return at;
+}
+
 bool is_letter(char32_t c) {
   if (c < 0x80) return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
   if (c < 0xC0) return c == 0xAA || c == 0xB5 || c == 0xBA;

@@ -22,6 +22,8 @@ Character character_at(std::string_view text, std::size_t at);
 bool is_space(char32_t code);   ///< str.isspace
 bool is_letter(char32_t code);  ///< str.isalpha, except rare scripts' marks
 inline bool is_digit(char c) { return c >= '0' && c <= '9'; }
+/// The first byte from `at` on that is no blank.
+std::size_t skip_spaces(std::string_view text, std::size_t at);
 
 std::size_t n_characters(std::string_view text);                            ///< len(text)
 std::string_view first_characters(std::string_view text, std::size_t n);    ///< text[:n]

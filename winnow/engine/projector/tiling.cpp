@@ -11,7 +11,7 @@ namespace {
 
 constexpr const char* kWhere = "engine.tiling";
 constexpr const char* kResolutionKey = "clip.vision.image_grid_pinpoints";
-constexpr const char* kMergeKey = "clip.vision.mm_patch_merge_type";
+constexpr const char* kMergeTypeKey = "clip.vision.mm_patch_merge_type";
 constexpr const char* kAspectKey = "clip.vision.image_aspect_ratio";
 constexpr int32_t kMaxTiles = 256;
 
@@ -47,10 +47,10 @@ Tiling read_tiling(const GgufFile& file, int32_t tile_px) {
     tiling.resolutions.push_back({static_cast<int32_t>(numbers[i]), static_cast<int32_t>(numbers[i + 1])});
   }
   if (!tiling.cuts()) return tiling;
-  const std::string merge = file.text_or(kMergeKey, "flat");
+  const std::string merge = file.text_or(kMergeTypeKey, "flat");
   WINNOW_CHECK(merge == "spatial_unpad", Unsupported, kWhere,
                "{}: key '{}' of a model that cuts pictures into tiles, got '{}', expected 'spatial_unpad'",
-               file.path(), kMergeKey, merge);
+               file.path(), kMergeTypeKey, merge);
   tiling.max_tiles = read_max_tiles(file);
   if (file.find(tiling.newline_name) == nullptr && file.find("model.image_newline") != nullptr) {
     tiling.newline_name = "model.image_newline";

@@ -9,7 +9,7 @@ namespace winnow::engine {
 namespace {
 
 constexpr const char* kWhere = "engine.qwen2_vl";
-constexpr const char* kMergeKey = "clip.vision.spatial_merge_size";
+constexpr const char* kGroupKey = "clip.vision.spatial_merge_size";
 constexpr const char* kMinKey = "clip.vision.image_min_pixels";
 constexpr const char* kMaxKey = "clip.vision.image_max_pixels";
 constexpr const char* kWindowKey = "clip.vision.window_size";
@@ -59,7 +59,7 @@ void read_qwen2_vl(const GgufFile& file, ClipConfig& c) {
   c.reads_video = !is_qwen2_5_vl(file);
   c.n_layer = c.n_layer_run = c.n_layer_stored;
   c.has_next_block = false;
-  c.group_side = static_cast<int32_t>(file.integer_or(kMergeKey, 1, 16, 2));
+  c.group_side = static_cast<int32_t>(file.integer_or(kGroupKey, 1, 16, 2));
   const int64_t side_px = int64_t{c.group_side} * c.patch_size_px;
   c.own_size.min = file.integer_or(kMinKey, 1, 1 << 28, kMinPixels);
   c.own_size.max = file.integer_or(kMaxKey, side_px * side_px, 1 << 28, kMaxPixels);

@@ -22,7 +22,7 @@ namespace {
 
 constexpr std::string_view kSingleWord = "\nAnswer the question with a single word.";
 
-std::vector<Item> read_file(const std::string& path, const std::string& split) {
+std::vector<Item> read_chartqa(const std::string& path, const std::string& split) {
   std::vector<Item> items;
   record::for_each_element(path, "", [&](const record::JsonRow& row) {
     Item item;
@@ -54,7 +54,7 @@ class ChartQa final : public Benchmark {
         if (const auto table = folder.find_table({"ChartQA_TEST.tsv"})) return load_table(*table, options);
         folder.nothing_here();
       }
-      for (Item& item : read_file(*file, split)) items.push_back(std::move(item));
+      for (Item& item : read_chartqa(*file, split)) items.push_back(std::move(item));
     }
     return finish_items(std::move(items), options, [&](Item& item) {
       item.images[0] = folder.picture({item.images[0].path},

@@ -75,7 +75,7 @@ Pictures pictures_of(const record::JsonRow& row, std::size_t number) {
   return out;
 }
 
-std::vector<Item> read_file(const std::string& path, const std::string& split) {
+std::vector<Item> read_haystack(const std::string& path, const std::string& split) {
   std::vector<Item> items;
   record::for_each_element(path, "", [&](const record::JsonRow& row) {
     Item item;
@@ -114,7 +114,7 @@ class Haystack final : public Benchmark {
           split == "1" ? folder.find({name, "visual_haystack_oracle.json"}) : folder.find({name});
       if (!file) continue;
       found = true;
-      for (Item& item : read_file(*file, split)) items.push_back(std::move(item));
+      for (Item& item : read_haystack(*file, split)) items.push_back(std::move(item));
     }
     if (!found) folder.nothing_here();
     return finish_items(std::move(items), options, [&](Item& item) {

@@ -38,7 +38,7 @@ std::string label_of(std::string_view text, std::string_view place) {
   return label;
 }
 
-std::vector<Item> read_file(const std::string& path, const std::string& category) {
+std::vector<Item> read_pope(const std::string& path, const std::string& category) {
   std::vector<Item> items;
   record::for_each_line(path, [&](const record::JsonRow& row) {
     Item item;
@@ -138,7 +138,7 @@ class Pope final : public Benchmark {
         missing.push_back(name);
         continue;
       }
-      for (Item& item : read_file(*file, category)) items.push_back(std::move(item));
+      for (Item& item : read_pope(*file, category)) items.push_back(std::move(item));
     }
     if (items.empty()) {
       if (const auto table = folder.find_table({"POPE.tsv"})) return load_table(*table, options);

@@ -51,7 +51,7 @@ void set_box(Item& item, const std::vector<double>& xywh, const std::vector<doub
               (xywh[1] + xywh[3]) / size[1]};
 }
 
-std::vector<Item> read_file(const std::string& path, const std::string& split) {
+std::vector<Item> read_refcoco(const std::string& path, const std::string& split) {
   std::vector<Item> items;
   record::for_each_line(path, [&](const record::JsonRow& row) {
     Item item;
@@ -130,7 +130,7 @@ class RefCoco final : public Benchmark {
       const std::string name = split + ".jsonl";
       const auto file = folder.find({name});
       if (!file) continue;
-      for (Item& item : read_file(*file, split)) items.push_back(std::move(item));
+      for (Item& item : read_refcoco(*file, split)) items.push_back(std::move(item));
     }
     if (items.empty()) {
       if (const auto file = folder.find_table({"RefCOCO.tsv"})) return load_table(*file, options);

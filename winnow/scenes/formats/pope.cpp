@@ -9,20 +9,20 @@
 namespace winnow::scenes {
 namespace {
 
-struct Kind {
+struct Negatives {
   Task task;
   const char* name;
 };
-constexpr std::array<Kind, 3> kKinds = {{{Task::ExistRandom, "random"},
-                                         {Task::ExistPopular, "popular"},
-                                         {Task::ExistAdversarial, "adversarial"}}};
+constexpr std::array<Negatives, 3> kNegatives = {{{Task::ExistRandom, "random"},
+                                                  {Task::ExistPopular, "popular"},
+                                                  {Task::ExistAdversarial, "adversarial"}}};
 
 }  // namespace
 
 void write_pope(Items items, Output& out) {
   std::string llava;
   int32_t n_all = 0;
-  for (const Kind& kind : kKinds) {
+  for (const Negatives& kind : kNegatives) {
     std::string rows;
     int32_t n = 0;
     for (const BenchmarkItem& item : items) {

@@ -10,8 +10,6 @@
 namespace winnow::scenes {
 namespace {
 
-constexpr std::size_t kAnswers = 10;
-
 std::string ocr_line(const Scene& scene) {
   std::vector<std::string> words;
   for (const Text& text : scene.texts) words.push_back(text.content);
@@ -21,6 +19,7 @@ std::string ocr_line(const Scene& scene) {
 }  // namespace
 
 void write_textvqa(Items items, Output& out) {
+  constexpr std::size_t kAnswers = 10;
   Json data = Json::array();
   std::string llava, llava_ocr;
   for (std::size_t i = 0; i < items.size(); ++i) {

@@ -7,12 +7,12 @@
 namespace winnow::scenes {
 namespace {
 
-struct Kind {
+struct Words {
   const char* question_type;  ///< how it begins, as in the published list
   const char* answer_type;
 };
 
-Kind kind_of(Task task) {
+Words words_of(Task task) {
   switch (task) {
     case Task::VqaCount: return {"how many", "number"};
     case Task::VqaColor: return {"what is the color of the", "other"};
@@ -34,7 +34,7 @@ Json head() {
 
 Json annotation_of(const Question& question, std::size_t image_id, std::size_t question_id) {
   constexpr int32_t kAnswers = 10;
-  const Kind kind = kind_of(question.task);
+  const Words kind = words_of(question.task);
   const std::string answer = lower_yes_no(question.answer);
   Json answers = Json::array();
   for (int32_t i = 1; i <= kAnswers; ++i)
