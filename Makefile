@@ -6,7 +6,7 @@ JOBS ?= $(shell nproc)
 UNITY ?= ON
 MAKEFLAGS += --no-print-directory
 export GTEST_BRIEF = 1
-CTEST = ctest --output-on-failure --no-tests=error --timeout 600
+CTEST = ctest -j $(JOBS) --output-on-failure --no-tests=error --timeout 600
 
 .PHONY: build test asan minimal demo bench model model-accuracy study lint format clean setup setup-train
 .DEFAULT_GOAL := build
@@ -109,7 +109,7 @@ lint:
 	@python3 tools/check_text.py
 	@git ls-files -z '*.h' '*.cpp' | xargs -0 clang-format --dry-run -Werror
 	@mkdir -p build
-	$(call compile,tidy)
+	$(call compile,tidy,,-DWINNOW_UNITY=OFF)
 
 format:
 	@git ls-files -z '*.h' '*.cpp' | xargs -0 clang-format -i

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <numeric>
 
 #include "tests/prune/plain_loops.h"
 #include "winnow/prune/cpython_set.h"
@@ -108,21 +109,36 @@ TEST(Farthest, MostIsolated) {
   EXPECT_NEAR(from_first[3], 1 - std::cos(100 * 3.14159265 / 180), 1e-6);
 }
 
+Ints all_of(const Matrix& rows) {
+  Ints all(static_cast<std::size_t>(rows.rows));
+  std::iota(all.begin(), all.end(), 0);
+  return all;
+}
+
 TEST(DpcKnn, FindsTheTwoHeaps) {
   // Heaps around 0 and 10; the middle of each is its densest, the first heap is the denser one.
   const Matrix rows{{0, 0.4F, -0.5F, 10, 10.6F, 9.3F}, 6, 1};
-  const Clusters clusters = dpc_knn(rows.view(), 3, std::vector<double>(6, 0.0));
+  const Clusters clusters = dpc_knn(rows.view(), all_of(rows), 3, std::vector<double>(6, 0.0));
   EXPECT_EQ(clusters.centres[0], 0);
   EXPECT_EQ(clusters.label[1], clusters.label[0]);
   EXPECT_EQ(clusters.label[4], clusters.label[3]);
   EXPECT_NE(clusters.label[0], clusters.label[3]);
 }
 
+TEST(DpcKnn, OnlyTheGivenRowsCount) {
+  const Matrix rows{{10, 0, 99, 0.4F, 10.6F, -99}, 6, 1};
+  const Clusters clusters =
+      dpc_knn(rows.view(), Ints{3, 4, 1, 0}, 2, std::vector<double>{4e-6, 3e-6, 2e-6, 1e-6});
+  EXPECT_EQ(clusters.label[0], clusters.label[2]);
+  EXPECT_EQ(clusters.label[1], clusters.label[3]);
+  EXPECT_NE(clusters.label[0], clusters.label[1]);
+}
+
 TEST(DpcKnn, NoiseBreaksTies) {
   // Two equal rows: equal densities, so the one with more noise leads and the other is right beside it.
   const Matrix rows{{1, 1, 5}, 3, 1};
-  EXPECT_EQ(dpc_knn(rows.view(), 1, std::vector<double>{0, 1e-6, 0}).centres, (Ints{1}));
-  EXPECT_EQ(dpc_knn(rows.view(), 1, std::vector<double>{1e-6, 0, 0}).centres, (Ints{0}));
+  EXPECT_EQ(dpc_knn(rows.view(), all_of(rows), 1, std::vector<double>{0, 1e-6, 0}).centres, (Ints{1}));
+  EXPECT_EQ(dpc_knn(rows.view(), all_of(rows), 1, std::vector<double>{1e-6, 0, 0}).centres, (Ints{0}));
 }
 
 TEST(DpcKnn, WorksWithoutStoredProducts) {
@@ -130,7 +146,7 @@ TEST(DpcKnn, WorksWithoutStoredProducts) {
   Rng rng(4);
   const Matrix rows = test::random_matrix(4097, 2, [&] { return rng.normal(); });
   const std::vector<double> noise(4097, 0.0);
-  const Clusters all = dpc_knn(rows.view(), 2, noise);
+  const Clusters all = dpc_knn(rows.view(), all_of(rows), 2, noise);
   EXPECT_EQ(all.label.size(), 4097U);
   for (int64_t i = 0; i < rows.rows; ++i) {
     const auto to = [&](int32_t c) {
@@ -148,7 +164,7 @@ TEST(DpcKnn, WhatTheRowsShareDoesNotHideTheHeaps) {
   for (const float at : {0.0F, 2.0F, 0.1F, 2.12F, 0.25F, 2.3F, 0.45F, 2.55F})
     rows.values.insert(rows.values.end(), {1e6F, at, 0.1F});
   const std::vector<double> noise{8e-6, 7e-6, 6e-6, 5e-6, 4e-6, 3e-6, 2e-6, 1e-6};
-  const Clusters clusters = dpc_knn(rows.view(), 2, noise);
+  const Clusters clusters = dpc_knn(rows.view(), all_of(rows), 2, noise);
   for (std::size_t i = 2; i < 8; ++i) EXPECT_EQ(clusters.label[i], clusters.label[i % 2]) << i;
   EXPECT_NE(clusters.label[0], clusters.label[1]);
 }
@@ -156,11 +172,11 @@ TEST(DpcKnn, WhatTheRowsShareDoesNotHideTheHeaps) {
 // Squares beyond float32 on one side, below it on the other.
 TEST(DpcKnn, DistancesBeyondFloat32) {
   const Matrix rows{{3e38F, -3e38F, 2.9e38F, -2.9e38F}, 4, 1};
-  const Clusters large = dpc_knn(rows.view(), 2, std::vector<double>(4, 0.0));
+  const Clusters large = dpc_knn(rows.view(), all_of(rows), 2, std::vector<double>(4, 0.0));
   EXPECT_EQ(large.label[0], large.label[2]);
   EXPECT_NE(large.label[0], large.label[1]);
   const Matrix small{{1e-30F, 5e-30F, 1.1e-30F, 5.1e-30F}, 4, 1};
-  const Clusters tiny = dpc_knn(small.view(), 2, std::vector<double>(4, 0.0));
+  const Clusters tiny = dpc_knn(small.view(), all_of(small), 2, std::vector<double>(4, 0.0));
   EXPECT_EQ(tiny.label[0], tiny.label[2]);
   EXPECT_NE(tiny.label[0], tiny.label[1]);
 }

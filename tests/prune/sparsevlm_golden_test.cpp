@@ -102,16 +102,11 @@ TEST_P(SparseVlm15Golden, ClustersAsTheAuthorsWithTheirNoise) {
   const auto out = [&](const char* what) { return of_stage("out", GetParam(), what); };
   const Ints recycled = fixture.i32(out("recycled_attn_order"));
   const Matrix hidden = input.owned.of.at(Signal::Hidden);
-  Matrix rows{{}, std::ssize(recycled), hidden.cols};
-  for (const int32_t token : recycled) {
-    const auto row = hidden.view().row(token);
-    rows.values.insert(rows.values.end(), row.begin(), row.end());
-  }
   std::vector<double> noise;
   for (const float value : fixture.f32(out("noise_times1e6"))) noise.push_back(1e-6 * value);
   const Matrix means = test::golden_rows(fixture, out("cluster_means"));
 
-  const Clusters clusters = dpc_knn(rows.view(), static_cast<int32_t>(means.rows), noise);
+  const Clusters clusters = dpc_knn(hidden.view(), recycled, static_cast<int32_t>(means.rows), noise);
   EXPECT_EQ(clusters.centres, fixture.i32(out("cluster_centres")));
   EXPECT_EQ(clusters.label, fixture.i32(out("cluster_label")));
 }

@@ -89,7 +89,7 @@ int run_study(const StudyArguments& args) {
   const study::Lab lab(model, options);
   const study::Section section = study.write(lab);
   std::string variants;
-  for (const study::Variant& v : options.variants)
+  for (const study::Variant& v : study.name == "training" ? options.variants : std::vector<study::Variant>{})
     variants += fmt::format(" --variant {}=TEXT,MMPROJ", v.name);
   const std::string text = fmt::format(
       "{}\n    winnow study {} --scale {:g}{}{} --out {}\n\n{} ({}, {}), {}, convention {}, {} threads of "

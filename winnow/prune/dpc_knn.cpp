@@ -11,9 +11,8 @@
 namespace winnow::prune {
 namespace {
 
-std::vector<float> centred(const MatrixView& rows) {
-  const std::vector<float> mean = mean_row(rows);
-  std::vector<float> out(rows.all().begin(), rows.all().end());
+std::vector<float> centred(std::vector<float> out, int64_t width) {
+  const std::vector<float> mean = mean_row({out.data(), std::ssize(out) / width, width});
   for (std::size_t first = 0; first < out.size(); first += mean.size()) {
     for (std::size_t c = 0; c < mean.size(); ++c) out[first + c] -= mean[c];
   }
@@ -25,18 +24,19 @@ std::vector<float> centred(const MatrixView& rows) {
 /// cancels, or leaves the range of float32, is computed from the difference of the rows.
 class Distances {
  public:
-  explicit Distances(const MatrixView& rows)
+  Distances(const MatrixView& rows, std::span<const int32_t> which)
       : rows_(rows),
-        centred_(centred(rows)),
-        products_({centred_.data(), rows.rows, rows.cols}),
-        squares_(static_cast<std::size_t>(rows.rows)),
-        row_(squares_.size()) {
-    std::vector<float> unused(squares_.size());
-    const MatrixView centred_rows{centred_.data(), rows.rows, rows.cols};
+        which_(which),
+        centred_(centred(gathered_rows(rows, which), rows.cols)),
+        products_({centred_.data(), n(), rows.cols}),
+        squares_(which.size()),
+        row_(which.size()) {
+    std::vector<float> unused(which.size());
+    const MatrixView centred_rows{centred_.data(), n(), rows.cols};
     inner_with(centred_rows, centred_rows.row(0), unused, squares_);
   }
 
-  int64_t n() const { return rows_.rows; }
+  int64_t n() const { return std::ssize(which_); }
 
   /// Calls visit(i, to_each [n]) for every row in order.
   template <class Visit>
@@ -72,12 +72,16 @@ class Distances {
                            static_cast<double>(squares_[static_cast<std::size_t>(j)]);
     double square = lengths - 2.0 * static_cast<double>(product);
     const bool sure = std::isnormal(static_cast<float>(lengths)) && square > kCancelled * lengths;
-    if (!sure) square = squared_distance(rows_.row(i), rows_.row(j));
+    if (!sure) {
+      square = squared_distance(rows_.row(which_[static_cast<std::size_t>(i)]),
+                                rows_.row(which_[static_cast<std::size_t>(j)]));
+    }
     return std::sqrt(square / static_cast<double>(rows_.cols));
   }
 
   MatrixView rows_;
-  std::vector<float> centred_;
+  std::span<const int32_t> which_;
+  std::vector<float> centred_;  // [n, d]
   Products products_;
   std::vector<float> squares_;  // [n] |y|^2
   std::vector<double> row_;     // [n] D of the row that is visited
@@ -95,7 +99,7 @@ Densities densities(Distances& distances, int32_t n_near, std::span<const double
   distances.for_each_row([&](int64_t i, std::span<const double> to_each) {
     row.assign(to_each.begin(), to_each.end());
     result.farthest = std::max(result.farthest, *std::max_element(row.begin(), row.end()));
-    std::partial_sort(row.begin(), row.begin() + n_near, row.end());
+    std::nth_element(row.begin(), row.begin() + (n_near - 1), row.end());
     const double squares = std::inner_product(row.begin(), row.begin() + n_near, row.begin(), 0.0);
     result.of.push_back(std::exp(-squares / n_near) + noise[static_cast<std::size_t>(i)]);
   });
@@ -118,9 +122,10 @@ std::vector<double> scores_of(Distances& distances, const Densities& density) {
 
 }  // namespace
 
-Clusters dpc_knn(const MatrixView& rows, int32_t n_cluster, std::span<const double> noise) {
-  WINNOW_ASSERT(n_cluster >= 1 && n_cluster <= rows.rows && static_cast<int64_t>(noise.size()) == rows.rows);
-  Distances distances(rows);
+Clusters dpc_knn(const MatrixView& rows, std::span<const int32_t> which, int32_t n_cluster,
+                 std::span<const double> noise) {
+  WINNOW_ASSERT(n_cluster >= 1 && n_cluster <= std::ssize(which) && noise.size() == which.size());
+  Distances distances(rows, which);
   const std::vector<double> score = scores_of(distances, densities(distances, n_cluster, noise));
   std::vector<int32_t> ranked(score.size());
   std::iota(ranked.begin(), ranked.end(), 0);

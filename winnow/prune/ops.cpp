@@ -19,8 +19,7 @@ constexpr std::size_t kLanes = 16;
 using Lanes = std::array<float, kLanes>;
 
 /// Adds the lanes pairwise, always in the same order.
-template <class T>
-T reduce(std::array<T, kLanes>& lanes) {
+float reduce(Lanes& lanes) {
   for (std::size_t width = kLanes / 2; width > 0; width /= 2) {
     for (std::size_t i = 0; i < width; ++i) lanes[i] += lanes[i + width];
   }
@@ -174,15 +173,15 @@ std::vector<float> row_lengths(const MatrixView& rows) {
   return result;
 }
 
-double l1_norm(std::span<const float> values) {
-  std::array<double, kLanes> lanes{};
+float l1_norm(std::span<const float> values) {
+  Lanes lanes{};
   const std::size_t whole = values.size() / kLanes * kLanes;
   for (std::size_t at = 0; at < whole; at += kLanes) {
-    for (std::size_t i = 0; i < kLanes; ++i) lanes[i] += static_cast<double>(std::abs(values[at + i]));
+    for (std::size_t i = 0; i < kLanes; ++i) lanes[i] += std::abs(values[at + i]);
   }
-  for (std::size_t at = whole; at < values.size(); ++at)
-    lanes[at - whole] += static_cast<double>(std::abs(values[at]));
-  return reduce(lanes);
+  for (std::size_t at = whole; at < values.size(); ++at) lanes[at - whole] += std::abs(values[at]);
+  const float norm = reduce(lanes);
+  return std::min(norm, FLT_MAX);
 }
 
 double squared_distance(std::span<const float> a, std::span<const float> b) {

@@ -52,8 +52,8 @@ double wide_dot(std::span<const float> a, std::span<const float> b);
 /// Length of every row of [n, d]; what leaves float32 counts as its largest number. Returns [n].
 std::vector<float> row_lengths(const MatrixView& rows);
 
-/// Sum of the magnitudes, in double, in sixteen partial sums.
-double l1_norm(std::span<const float> values);
+/// Sum of the magnitudes, in sixteen partial sums; what leaves float32 counts as its largest number.
+float l1_norm(std::span<const float> values);
 
 /// Squared Euclidean distance of two vectors of the same length; in double where float32 would overflow.
 double squared_distance(std::span<const float> a, std::span<const float> b);

@@ -135,11 +135,15 @@ eval::Resampled average_with(const eval::Comparison& comparison, const std::vect
 
 /// What choosing alpha for each benchmark gains over one alpha for all: 0.5, FastV's 1, and the best one.
 void add_choice(const Parts& parts, Section& section) {
-  const std::string one = best_for_all(parts.choosing);
-  const std::vector<std::string> fixed = {"0.5", "1", one};
-  Table table{{"benchmark", "alpha chosen", "value there", "gain over alpha 0.5", "gain over alpha 1 (FastV)",
-               fmt::format("gain over alpha {} for all", one)},
-              {}};
+  const std::string best = best_for_all(parts.choosing);
+  std::vector<std::string> fixed = {"0.5", "1"};
+  if (std::find(fixed.begin(), fixed.end(), best) == fixed.end()) fixed.push_back(best);
+  const auto words_of = [&](const std::string& alpha) {
+    return fmt::format("alpha {}{}{}", alpha, alpha == "1" ? " (FastV)" : "",
+                       alpha == best ? ", the best one for all" : "");
+  };
+  Table table{{"benchmark", "alpha chosen", "value there"}, {}};
+  for (const std::string& alpha : fixed) table.columns.push_back("gain over " + words_of(alpha));
   std::vector<const char*> chosen;
   for (const eval::BenchmarkResult& test : parts.reporting.benchmarks) {
     const char* alpha = worst_and_best(benchmark_of(parts.choosing, test.name)).second;
@@ -152,17 +156,17 @@ void add_choice(const Parts& parts, Section& section) {
   }
   const eval::Resampled by_task = average_with(parts.reporting, chosen);
   std::vector<std::string> row = {"average, % of unpruned", "", text_of(eval::interval_of(by_task))};
-  std::vector<std::string> words;
+  std::vector<std::string> gains;
   for (const std::string& other : fixed) {
     const std::vector<const char*> same(chosen.size(), other.c_str());
     const eval::Interval gain = eval::difference(by_task, average_with(parts.reporting, same));
     row.push_back(signed_text_of(gain));
-    words.push_back(fmt::format("{} over alpha {}: {}", signed_text_of(gain), other, eval::verdict(gain)));
+    gains.push_back(
+        fmt::format("{} over {}: {}", signed_text_of(gain), words_of(other), eval::verdict(gain)));
   }
   table.rows.push_back(std::move(row));
-  words[2] += " (the best one for all)";
   section.answer +=
-      fmt::format("Chosen for each benchmark, alpha gains, in % of unpruned, {}. ", fmt::join(words, "; "));
+      fmt::format("Chosen for each benchmark, alpha gains, in % of unpruned, {}. ", fmt::join(gains, "; "));
   section.body += fmt::format("\nAlpha chosen for each benchmark: the best {}.\n\n{}", parts.how,
                               to_string(table, TableFormat::Markdown));
 }

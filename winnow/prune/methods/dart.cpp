@@ -44,7 +44,7 @@ using Pivots = std::vector<int32_t>;
 
 std::vector<int32_t> longest(const MatrixView& rows, int32_t count) {
   std::vector<float> norms;
-  for (int64_t r = 0; r < rows.rows; ++r) norms.push_back(saturated(l1_norm(rows.row(r))));
+  for (int64_t r = 0; r < rows.rows; ++r) norms.push_back(l1_norm(rows.row(r)));
   return best_first(norms, std::min(count, static_cast<int32_t>(rows.rows)));
 }
 

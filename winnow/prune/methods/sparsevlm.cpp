@@ -35,7 +35,6 @@
 #include "winnow/prune/method.h"
 #include "winnow/prune/ops.h"
 #include "winnow/prune/raters.h"
-#include "winnow/prune/similarity.h"
 #include "winnow/prune/staged.h"
 
 namespace winnow::prune {
@@ -146,10 +145,9 @@ void add_recycled(Plan& plan, const Signals& signals, std::span<const float> sco
   const std::span<const int32_t> dropped = std::span(ranked).subspan(n_kept);
   const std::span<const int32_t> recycled =
       dropped.first(static_cast<std::size_t>(recycled_count(static_cast<int32_t>(dropped.size()))));
-  const std::vector<float> rows = gathered_rows(signals.hidden, recycled);
   std::vector<double> noise(recycled.size());
   for (double& value : noise) value = 1e-6 * rng.uniform();
-  const Clusters clusters = dpc_knn({rows.data(), std::ssize(recycled), signals.hidden.cols}, count, noise);
+  const Clusters clusters = dpc_knn(signals.hidden, recycled, count, noise);
   std::vector<std::vector<int32_t>> members(static_cast<std::size_t>(count));
   for (std::size_t i = 0; i < recycled.size(); ++i) {
     members[static_cast<std::size_t>(clusters.label[i])].push_back(recycled[i]);
