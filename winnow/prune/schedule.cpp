@@ -203,11 +203,12 @@ int32_t tokens_to_keep(const Budget& budget, int32_t n_visual, int32_t layer, in
   }
   const double seen = static_cast<double>(layer) * n_visual;
   const double remaining = target * n_layer - seen;
-  WINNOW_CHECK(remaining >= 0.0, InvalidArgument, "prune.tokens_to_keep",
-               "layer average, got {} of {} tokens with a step before layer {}, expected at least {:.1f}: "
-               "that is what the "
-               "first layers alone come to",
-               target, n_visual, layer, seen / n_layer);
+  WINNOW_CHECK(
+      remaining >= 0.0, InvalidArgument, "prune.tokens_to_keep",
+      "layer average, got {:.6g} of {} tokens with a step before layer {}, expected at least {:.1f}: "
+      "that is what the "
+      "first layers alone come to",
+      target, n_visual, layer, seen / n_layer);
   return rounded(remaining / (n_layer - layer), n_visual);
 }
 

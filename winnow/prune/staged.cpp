@@ -84,7 +84,7 @@ std::vector<Scheduled> Staged::solved(const ScheduleRequest& request, const Fami
   double high = 1.0;
   WINNOW_CHECK(
       average(low) <= target + 0.5, InvalidArgument, "prune.schedule",
-      "layer average of {}, got {} of {} tokens, expected at least {:.1f}: it prunes before layer {} "
+      "layer average of {}, got {:.6g} of {} tokens, expected at least {:.1f}: it prunes before layer {} "
       "of {} for the first time",
       method_, request.average, request.n_visual, average(low), layers.front(), request.n_layer);
   for (int step = 0; step < 50; ++step) {

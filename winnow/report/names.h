@@ -7,6 +7,9 @@
 
 namespace winnow::report {
 
+/// The method that others are compared with at the same budget or time.
+inline constexpr const char* kRandom = "random";
+
 /// A method's own name without parameters: "balanced:alpha=0.3 @ 25%" -> "balanced".
 std::string plain_method_of(const std::string& config);
 

@@ -15,8 +15,6 @@ namespace {
 using eval::Comparison;
 using eval::Interval;
 
-constexpr const char* kRandom = "random";
-
 /// random of the same budget.
 std::optional<std::size_t> random_of(const Comparison& comparison, const std::string& budget) {
   for (std::size_t i = 0; i < comparison.averages.size(); ++i) {

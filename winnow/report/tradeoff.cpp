@@ -2,10 +2,10 @@
 
 #include <algorithm>
 
+#include "winnow/report/names.h"
+
 namespace winnow::report {
 namespace {
-
-constexpr const char* kRandom = "random";
 
 const BenchConfiguration* find(const BenchFile& bench, const std::string& config) {
   for (const BenchConfiguration& c : bench.configurations) {
