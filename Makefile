@@ -2,7 +2,7 @@
 # first time (tools/setup.sh says what it does), later neither root nor network.
 
 JOBS ?= $(shell nproc)
-# ON: builds from scratch take half the time; OFF: a changed file does not compile seven others.
+# ON: builds from scratch take less time; OFF: a changed file does not compile seven others.
 UNITY ?= ON
 MAKEFLAGS += --no-print-directory
 export GTEST_BRIEF = 1

@@ -89,6 +89,18 @@ double cpu_seconds() {
   return static_cast<double>(time.tv_sec) + 1e-9 * static_cast<double>(time.tv_nsec);
 }
 
+/// Seconds of the fastest of five calls.
+template <class Body>
+double best_of_five(Body body) {
+  double best = 1e9;
+  for (int round = 0; round < 5; ++round) {
+    const double start = cpu_seconds();
+    body();
+    best = std::min(best, cpu_seconds() - start);
+  }
+  return best;
+}
+
 #ifdef WINNOW_HAVE_OPENBLAS
 void openblas_product(const MatrixView& a, const MatrixView& b, std::span<float> out) {
   const auto m = static_cast<blasint>(a.rows), n = static_cast<blasint>(b.rows);
@@ -103,13 +115,8 @@ double peer_rate() {
     constexpr int64_t kRows = 2048;
     const test::Matrix rows = features(kRows);
     std::vector<float> out(static_cast<std::size_t>(kRows * kRows));
-    double best = 1e9;
-    for (int round = 0; round < 5; ++round) {
-      const double start = cpu_seconds();
-      openblas_product(rows.view(), rows.view(), out);
-      best = std::min(best, cpu_seconds() - start);
-    }
-    return 2.0 * static_cast<double>(kRows * kRows * kWidth) / best;
+    const double seconds = best_of_five([&] { openblas_product(rows.view(), rows.view(), out); });
+    return 2.0 * static_cast<double>(kRows * kRows * kWidth) / seconds;
   }();
   return rate;
 }
@@ -179,13 +186,8 @@ double values_needed(const std::string& use, double n) {
 double reading_rate() {
   static const double rate = [] {
     const test::Matrix rows = features(2048);
-    double best = 1e9;
-    for (int round = 0; round < 5; ++round) {
-      const double start = cpu_seconds();
-      benchmark::DoNotOptimize(all_finite(rows.values));
-      best = std::min(best, cpu_seconds() - start);
-    }
-    return static_cast<double>(rows.values.size()) / best;
+    const double seconds = best_of_five([&] { benchmark::DoNotOptimize(all_finite(rows.values)); });
+    return static_cast<double>(rows.values.size()) / seconds;
   }();
   return rate;
 }

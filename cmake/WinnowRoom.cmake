@@ -14,8 +14,8 @@ function(winnow_precompile target)
   endif()
 endfunction()
 
-# With WINNOW_UNITY eight sources are compiled as one: half the time of a whole build, more for a changed file. The name
-# that nearly every file has for itself then ends in the file's own number.
+# With WINNOW_UNITY eight sources are compiled as one: less time for a build from scratch, more for a changed file. The
+# name that nearly every file has for itself then ends in the file's own number.
 option(WINNOW_UNITY "Compile sources of a room together: for builds from scratch" OFF)
 function(winnow_unity target)
   if(WINNOW_UNITY)

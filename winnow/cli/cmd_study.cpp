@@ -88,16 +88,17 @@ int run_study(const StudyArguments& args) {
   options.origin = {WINNOW_VERSION, source_commit(), backend_text(*model)};
   const study::Lab lab(model, options);
   const study::Section section = study.write(lab);
-  std::string variants;
-  for (const study::Variant& v : study.name == "training" ? options.variants : std::vector<study::Variant>{})
-    variants += fmt::format(" --variant {}=TEXT,MMPROJ", v.name);
+  std::string asked = options.choose ? " --auto" : "";  // beside the scale
+  if (study.name == "training") {
+    for (const study::Variant& v : options.variants)
+      asked += fmt::format(" --variant {}=TEXT,MMPROJ", v.name);
+  }
   const std::string text = fmt::format(
-      "{}\n    winnow study {} --scale {:g}{}{} --out {}\n\n{} ({}, {}), {}, convention {}, {} threads of "
+      "{}\n    winnow study {} --scale {:g}{} --out {}\n\n{} ({}, {}), {}, convention {}, {} threads of "
       "{}.\n",
-      study::to_markdown(study, section), study.name, options.scale, options.choose ? " --auto" : "",
-      variants, args.out, fs::path(files.text_path).filename().string(), files.text_type, files.tower_type,
-      lab.data_text(), args.convention, options.evaluation.options.session.n_threads,
-      options.origin.hardware);
+      study::to_markdown(study, section), study.name, options.scale, asked, args.out,
+      fs::path(files.text_path).filename().string(), files.text_type, files.tower_type, lab.data_text(),
+      args.convention, options.evaluation.options.session.n_threads, options.origin.hardware);
   write_text((fs::path(args.out) / (study.name + ".md")).string(), text);
   if (!args.page.empty()) write_text(args.page, with_section(read_text(args.page), study.name, text));
   fmt::print("{}", text);

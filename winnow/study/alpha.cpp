@@ -5,10 +5,12 @@
 #include <algorithm>
 #include <array>
 #include <optional>
+#include <span>
 #include <utility>
 
 #include "winnow/base/error.h"
 #include "winnow/base/table.h"
+#include "winnow/study/curve.h"
 #include "winnow/study/study.h"
 
 namespace winnow::study {
@@ -34,18 +36,26 @@ struct Kind {
   std::string word() const { return redundancy_first ? eval::verdict(*redundancy_first) : ""; }
 };
 
+/// The mean of numbers drawn alike, of which there is at least one, in percent.
+eval::Resampled mean_percent(std::span<const eval::Resampled> numbers) {
+  const double scale = 100.0 / static_cast<double>(numbers.size());
+  eval::Resampled mean{0.0, std::vector<double>(numbers.front().draws.size(), 0.0)};
+  for (const eval::Resampled& number : numbers) {
+    mean.value += scale * number.value;
+    for (std::size_t i = 0; i < mean.draws.size(); ++i) mean.draws[i] += scale * number.draws[i];
+  }
+  return mean;
+}
+
 Kind kind_of(const eval::Comparison& comparison, const char* name,
              const std::vector<std::string>& benchmarks) {
   Kind kind{name, names_there(comparison, benchmarks), {}};
   if (kind.benchmarks.empty()) return kind;
-  const auto mean = [&](const char* a, const char* b) {
-    auto one = eval::relative_average(comparison, at(a), kind.benchmarks);
+  const auto mean = [&](const char* a, const char* b) -> std::optional<eval::Resampled> {
+    const auto one = eval::relative_average(comparison, at(a), kind.benchmarks);
     const auto two = eval::relative_average(comparison, at(b), kind.benchmarks);
-    if (!one || !two) return one;
-    one->value = 50.0 * (one->value + two->value);
-    for (std::size_t i = 0; i < one->draws.size(); ++i)
-      one->draws[i] = 50.0 * (one->draws[i] + two->draws[i]);
-    return one;
+    if (!one || !two) return std::nullopt;
+    return mean_percent(std::array{*one, *two});
   };
   const auto redundancy = mean("0", "0.1"), importance = mean("0.8", "0.9");
   if (redundancy && importance) kind.redundancy_first = eval::difference(*redundancy, *importance);
@@ -115,22 +125,15 @@ const char* best_for_all(const eval::Comparison& comparison) {
 
 /// Mean over the benchmarks of value / unpruned with the alpha of each, in percent.
 eval::Resampled average_with(const eval::Comparison& comparison, const std::vector<const char*>& alphas) {
-  eval::Resampled mean;
-  double n = 0.0;
+  std::vector<eval::Resampled> relative;
   for (std::size_t i = 0; i < alphas.size(); ++i) {
     const std::vector<std::string> only = {comparison.benchmarks[i].name};
-    const auto one = eval::relative_average(comparison, at(alphas[i]), only);
-    if (!one) continue;
-    n += 1.0;
-    mean.value += 100.0 * one->value;
-    mean.draws.resize(one->draws.size(), 0.0);
-    for (std::size_t d = 0; d < one->draws.size(); ++d) mean.draws[d] += 100.0 * one->draws[d];
+    if (auto one = eval::relative_average(comparison, at(alphas[i]), only))
+      relative.push_back(*std::move(one));
   }
-  WINNOW_CHECK(n > 0.0, InvalidArgument, "study.alpha",
+  WINNOW_CHECK(!relative.empty(), InvalidArgument, "study.alpha",
                "unpruned score, got one that may be 0 on every benchmark, expected some that cannot");
-  mean.value /= n;
-  for (double& draw : mean.draws) draw /= n;
-  return mean;
+  return mean_percent(relative);
 }
 
 /// What choosing alpha for each benchmark gains over one alpha for all: 0.5, FastV's 1, and the best one.
@@ -158,8 +161,7 @@ void add_choice(const Parts& parts, Section& section) {
   std::vector<std::string> row = {"average, % of unpruned", "", text_of(eval::interval_of(by_task))};
   std::vector<std::string> gains;
   for (const std::string& other : fixed) {
-    const std::vector<const char*> same(chosen.size(), other.c_str());
-    const eval::Interval gain = eval::difference(by_task, average_with(parts.reporting, same));
+    const eval::Interval gain = eval::difference(by_task, average_point(parts.reporting, at(other.c_str())));
     row.push_back(signed_text_of(gain));
     gains.push_back(
         fmt::format("{} over {}: {}", signed_text_of(gain), words_of(other), eval::verdict(gain)));
