@@ -28,6 +28,7 @@ BatchRequest request_of(int32_t n_samples, int32_t n_questions, int32_t n_pictur
   request.n_samples = n_samples;
   request.n_questions = n_questions;
   request.n_pictures = n_pictures;
+  if (n_pictures > 1) request.n_several = n_samples;
   return request;
 }
 
@@ -131,8 +132,6 @@ TEST(Batch, ADescriptionStandsWhereThePictureWould) {
   EXPECT_LT(batch.layout->groups[0].n_prefix, seen.layout->groups[0].n_prefix);
 }
 
-/// Two pictures of one object each offer no needle question: such a sample has nothing to learn from and must
-/// not break the training.
 TEST(Batch, LateBatchesAskMoreOfWhatIsLearnedLast) {
   const BatchMaker maker(mini_shape(), vocabulary());
   BatchRequest request = request_of(40, 16);
@@ -148,6 +147,56 @@ TEST(Batch, LateBatchesAskMoreOfWhatIsLearnedLast) {
   EXPECT_LT(share(scenes::Task::ExistPopular), popular);
 }
 
+TEST(Batch, TheLastSamplesShowSeveralPicturesAndAskNeedles) {
+  const ModelShape shape = mini_shape();
+  const BatchMaker maker(shape, vocabulary());
+  BatchRequest request = request_of(5, 6);
+  request.n_several = 2;
+  request.n_pictures = 3;
+  EXPECT_EQ(maker.pictures(request).n_pictures, 3 + 2 * 3);
+  const QuestionBatch batch = maker.questions(request);
+  EXPECT_EQ(batch.order.max().item<int64_t>() + 1, batch.ids.size(0) + 9 * shape.n_visual());
+  ASSERT_EQ(batch.layout->groups.size(), 5U);
+  for (const AskedQuestion& question : batch.questions) {
+    const bool several = question.first_row >= batch.wanted_layout->groups[3].query_start;
+    EXPECT_TRUE(question.task == scenes::Task::Needle || !several) << question.text;
+  }
+}
+
+/// "Is the number 27 written in the image?" teaches 2 and 7 too where the answer is Yes, and not where it is
+/// No.
+TEST(Batch, ATrueStatementOfWhatIsPrintedIsLearnedAsAnAnswerIs) {
+  const BatchMaker maker(mini_shape(), vocabulary());
+  BatchRequest request = request_of(30, 16);
+  request.late = true;
+  const QuestionBatch batch = maker.questions(request);
+  int64_t n_true = 0, n_false = 0, end = 0;
+  for (const AskedQuestion& question : batch.questions) {
+    std::vector<int32_t> before;  // targets between the answer before and this one
+    for (; end < question.first_row; ++end) before.push_back(batch.targets[end].item<int32_t>());
+    end = question.first_row + question.n_rows;
+    std::vector<int32_t> answer;
+    for (int64_t row = question.first_row; row < end; ++row)
+      answer.push_back(batch.targets[row].item<int32_t>());
+    const bool printed =
+        question.task == scenes::Task::MmeOcr || question.task == scenes::Task::MmeCalculation;
+    if (!printed || text_of(answer).find("Yes") == std::string::npos) {
+      EXPECT_TRUE(before.empty()) << question.text;
+      n_false += printed ? 1 : 0;
+      continue;
+    }
+    std::string stated = text_of(before);
+    std::erase_if(stated, [](char c) { return static_cast<unsigned char>(c) > 0x7f; });  // marks of spaces
+    EXPECT_FALSE(stated.empty()) << question.text;
+    EXPECT_NE(question.text.find(" " + stated), std::string::npos) << question.text << " taught " << stated;
+    ++n_true;
+  }
+  EXPECT_GT(n_true, 5);
+  EXPECT_GT(n_false, 5);
+}
+
+/// Two pictures of one object each offer no needle question: such a sample has nothing to learn from and must
+/// not break the training.
 TEST(Batch, ASampleWithoutQuestionsHasLossZero) {
   const ModelShape shape = mini_shape();
   const Parameters parameters = initial_parameters(shape, 3, vocabulary().coordinates());

@@ -166,6 +166,32 @@ TEST_F(TrainerTest, AFinishedTrainingMayBeLengthened) {
   EXPECT_GT(longer.state().seconds, seconds);
 }
 
+TEST_F(TrainerTest, ATimeLimitShortensANewTrainingAndNoOther) {
+  TrainOptions o = options("hurried");
+  o.scale = 50.0;
+  o.within = 0.2;
+  int32_t steps = 0;
+  o.interrupted = [&] { return ++steps == 3; };
+  Trainer first(o);
+  ASSERT_FALSE(first.run());
+  const std::string settings = first.state().settings;
+  EXPECT_LT(nlohmann::json::parse(settings)["scale"], 50.0);
+
+  // Its weights are those of a training that was given the shorter length.
+  TrainOptions plain = o;
+  plain.out_dir = (folder_ / "plain").string();
+  plain.scale = nlohmann::json::parse(settings)["scale"];
+  plain.within = 0.0;
+  steps = 0;
+  Trainer same(plain);
+  ASSERT_FALSE(same.run());
+  for (const auto& [name, value] : first.parameters())
+    EXPECT_TRUE(value.equal(same.parameters().at(name))) << name;
+
+  o.within = 0.01;  // a training that goes on keeps its length
+  EXPECT_EQ(Trainer(o).state().settings, settings);
+}
+
 TEST_F(TrainerTest, BadOptionsAreErrors) {
   const auto with = [&](const std::function<void(TrainOptions&)>& change) {
     TrainOptions o = options("bad");
@@ -181,6 +207,9 @@ TEST_F(TrainerTest, BadOptionsAreErrors) {
   EXPECT_NE(with([](auto& o) { o.prune = {"fastv"}; }).find("fastv"), std::string::npos);
   EXPECT_NE(with([](auto& o) { o.keep = {1.5}; }).find("1.5"), std::string::npos);
   EXPECT_NE(with([](auto& o) { o.start_text = "x.gguf"; }).find("needs the mmproj"), std::string::npos);
+  EXPECT_NE(with([](auto& o) { o.batch = 0; }).find("batch, got 0"), std::string::npos);
+  EXPECT_NE(with([](auto& o) { o.within = -1.0; }).find("within, got -1"), std::string::npos);
+  EXPECT_NE(with([](auto& o) { o.within = 1e-6; }).find("expected at least"), std::string::npos);
   EXPECT_NE(with([](auto& o) { o.shift = -1; }).find("shift, got -1, expected 0 to 1024"), std::string::npos);
   EXPECT_NE(with([](auto& o) { o.out_dir = "/proc/nothing/here"; }).find("/proc/nothing/here"),
             std::string::npos);
@@ -200,6 +229,10 @@ TEST_F(TrainerTest, VariantsAndPruningTrain) {
     o.scale = 0.2;
     EXPECT_TRUE(Trainer(o).run()) << method;
   }
+  TrainOptions larger = options("larger");
+  larger.batch = 2;
+  larger.scale = 0.2;
+  EXPECT_TRUE(Trainer(larger).run());
   TrainOptions mixed = options("mixed");
   mixed.prune = {"random", "pooling"};
   mixed.keep = {1.0, 0.25};

@@ -51,6 +51,13 @@ void add_options(CLI::App& app, Arguments& a) {
   app.add_option("--precision", a.train.precision, "Of matrix products: auto, f32 or bf16")
       ->capture_default_str();
   app.add_option("--scale", a.train.scale, "Of the number of steps")->capture_default_str();
+  app.add_option("--batch", a.train.batch,
+                 "Times every step's samples: a GPU computes several at little more cost")
+      ->capture_default_str();
+  app.add_option("--within", a.train.within,
+                 "Minutes: time some steps of every stage first and shorten a new training to end by then "
+                 "(0: no limit)")
+      ->capture_default_str();
   app.add_option("--start-text", a.train.start_text, "Begin with this model's weights (text GGUF)");
   app.add_option("--start-mmproj", a.train.start_mmproj,
                  "Begin with this model's weights (mmproj GGUF); alone: the decoder starts afresh");

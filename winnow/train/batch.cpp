@@ -14,6 +14,7 @@ namespace {
 using scenes::Task;
 
 constexpr uint64_t kPicturesPerSample = 16;  // indices of a split are sample * 16 + picture
+constexpr int32_t kMostTimesQuestions = 2;   // several pictures are asked more, up to so many times
 constexpr double kOtherFormShare = 0.1;      // of prompts with the system sentence, and of "\nASSISTANT:"
 
 /// How often each kind of question is trained, in the order of the enum.
@@ -71,10 +72,10 @@ double late_weight_of(Task task) {
     case Task::KnowledgePlanet:
     case Task::KnowledgeTaste: return 1.0;
     case Task::KnowledgeCategory: return 2.0;
-    case Task::MmeOcr: return 1.5;
-    case Task::MmeCalculation: return 1.5;
+    case Task::MmeOcr: return 6.0;
+    case Task::MmeCalculation: return 12.0;  // one scene in ten has a sum to ask for
     case Task::MmeCommonsense: return 0.8;
-    case Task::VqaSum: return 2.0;
+    case Task::VqaSum: return 4.0;
     case Task::ExistRandom:
     case Task::ExistPopular: return 0.4;
     case Task::ExistAdversarial:
@@ -136,6 +137,7 @@ struct Sample {
     Task task;
     std::string text;
     std::vector<int32_t> prompt, answer;
+    bool true_statement = false;  ///< of what is printed: its letters and digits are learned as an answer is
   };
   std::vector<Turn> turns;
   bool with_system = false;
@@ -238,7 +240,10 @@ class Packer {
       rows.text(id);
       rows.add_row(position++, static_cast<int32_t>(n_prefix), own, rows.n() - own + 1);
     };
-    for (const int32_t id : turn.prompt) add(id);
+    for (const int32_t id : turn.prompt) {
+      if (turn.true_statement && vocabulary_.is_spelled(id)) rows.want(rows.n() - 1, id);
+      add(id);
+    }
     questions.push_back({turn.task, turn.text, static_cast<int64_t>(rows.wanted.size()),
                          static_cast<int64_t>(turn.answer.size()) + 1});
     rows.want(rows.n() - 1, turn.answer.front());
@@ -288,7 +293,7 @@ torch::Tensor from(const std::vector<int64_t>& values) { return torch::tensor(va
 std::vector<scenes::Scene> draw_scenes(const BatchRequest& request, int32_t s, Rng& rng) {
   std::vector<scenes::Scene> out;
   const uint64_t base = (request.first + static_cast<uint64_t>(s)) * kPicturesPerSample;
-  for (int32_t p = 0; p < request.n_pictures; ++p) {
+  for (int32_t p = 0; p < request.pictures_of(s); ++p) {
     rng = scenes::scene_rng(request.split, request.seed, base + static_cast<uint64_t>(p));
     out.push_back(scenes::make_scene({}, rng));
   }
@@ -298,9 +303,11 @@ std::vector<scenes::Scene> draw_scenes(const BatchRequest& request, int32_t s, R
 /// Draws the sample's questions; gives up on kinds that the scenes do not offer.
 void ask_all(Sample& sample, const BatchRequest& request, const Vocabulary& vocabulary, Rng& rng) {
   std::set<std::string> seen;
-  const bool several = sample.scenes.size() > 1;
-  for (int32_t tries = 0; tries < 8 * request.n_questions; ++tries) {
-    if (static_cast<int32_t>(sample.turns.size()) == request.n_questions) return;
+  const auto n_pictures = static_cast<int32_t>(sample.scenes.size());
+  const bool several = n_pictures > 1;
+  const int32_t n_questions = request.n_questions * std::min(n_pictures, kMostTimesQuestions);
+  for (int32_t tries = 0; tries < 8 * n_questions; ++tries) {
+    if (static_cast<int32_t>(sample.turns.size()) == n_questions) return;
     const Task task = several ? Task::Needle : draw_task(request.late, rng);
     const auto question =
         several ? scenes::ask_needle(sample.scenes, rng) : scenes::ask(sample.scenes[0], task, rng);
@@ -308,8 +315,12 @@ void ask_all(Sample& sample, const BatchRequest& request, const Vocabulary& voca
     const std::string asked = request.plain ? question->text : as_asked(*question, rng);
     const bool newline = !request.plain && rng.uniform() < kOtherFormShare;
     const char* assistant = newline ? "\nASSISTANT:" : " ASSISTANT:";
-    sample.turns.push_back({task, asked, vocabulary.tokenize("\n" + asked + assistant),
-                            vocabulary.tokenize(" " + question->answer)});
+    Sample::Turn& turn = sample.turns.emplace_back();
+    turn.task = task;
+    turn.text = asked;
+    turn.prompt = vocabulary.tokenize("\n" + asked + assistant);
+    turn.answer = vocabulary.tokenize(" " + question->answer);
+    turn.true_statement = (task == Task::MmeOcr || task == Task::MmeCalculation) && question->answer == "Yes";
   }
 }
 
@@ -319,7 +330,7 @@ BatchMaker::BatchMaker(const ModelShape& shape, const Vocabulary& vocabulary)
     : shape_(shape), vocabulary_(vocabulary) {}
 
 PictureBatch BatchMaker::pictures(const BatchRequest& request) const {
-  PictureBatch batch = empty_pictures(shape_, int64_t{request.n_samples} * request.n_pictures);
+  PictureBatch batch = empty_pictures(shape_, request.all_pictures());
   int64_t picture = 0;
   for (int32_t s = 0; s < request.n_samples; ++s) {
     Rng rng(0);
@@ -330,9 +341,7 @@ PictureBatch BatchMaker::pictures(const BatchRequest& request) const {
 }
 
 QuestionBatch BatchMaker::questions(const BatchRequest& request, std::span<const prune::Plan> plans) const {
-  const auto n_pictures =
-      static_cast<std::size_t>(request.n_samples) * static_cast<std::size_t>(request.n_pictures);
-  WINNOW_ASSERT(plans.empty() || plans.size() == n_pictures);
+  WINNOW_ASSERT(plans.empty() || plans.size() == static_cast<std::size_t>(request.all_pictures()));
   Packer packer(shape_, vocabulary_, plans);
   for (int32_t s = 0; s < request.n_samples; ++s) {
     Sample sample;

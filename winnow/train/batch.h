@@ -56,11 +56,15 @@ struct BatchRequest {
   uint64_t first = 0;  ///< index of the first sample
   int32_t n_samples = 0;
   int32_t n_questions = 16;  ///< for each sample
-  int32_t n_pictures = 1;    ///< in each sample; more than one: needle questions
+  int32_t n_several = 0;     ///< the last so many samples show several pictures and ask needle questions
+  int32_t n_pictures = 1;    ///< in each of those
   bool described = false;    ///< a description in words stands where the picture would
   bool late = false;         ///< more of the kinds that are learned last
   int32_t shift = 0;         ///< each prompt draws how many positions, up to so many, stay free before it
   bool plain = false;        ///< no suffixes and other forms of the prompt (validation)
+
+  int32_t pictures_of(int32_t sample) const { return sample < n_samples - n_several ? 1 : n_pictures; }
+  int32_t all_pictures() const { return n_samples - n_several + n_several * n_pictures; }
 };
 
 class BatchMaker {

@@ -26,7 +26,7 @@ Recipe recipe_named(const std::string& name) {
     return {.name = name,
             .stages = {{"tower", Task::Pictures, 2000, 32, 1.0},
                        {"decoder", Task::Questions, 1600, 16, 0.0},
-                       {"all", Task::Questions, 3600, 16, 0.3, true, 12}}};
+                       {"all", Task::Questions, 3600, 16, 0.3, true, true}}};
   }
   if (name == "text") {
     Recipe recipe = recipe_named("default");
@@ -36,7 +36,7 @@ Recipe recipe_named(const std::string& name) {
   }
   if (name == "tune") {
     return {.name = name,
-            .stages = {{"tune", Task::Questions, 800, 16, 0.0, true, 12}},
+            .stages = {{"tune", Task::Questions, 800, 16, 0.0, true, true}},
             .peak_rate = 1e-3,
             .validate_every = 200};
   }
@@ -45,7 +45,7 @@ Recipe recipe_named(const std::string& name) {
             .stages = {{"tower", Task::Pictures, 30, 8, 1.0},
                        {"text", Task::Descriptions, 10, 4, 0.0},
                        {"decoder", Task::Questions, 20, 4, 0.0},
-                       {"all", Task::Questions, 20, 4, 0.3, true, 4}},
+                       {"all", Task::Questions, 20, 4, 0.3, true, true}},
             .n_questions = 8,
             .validate_every = 20,
             .checkpoint_every = 10,

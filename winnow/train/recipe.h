@@ -15,10 +15,10 @@ struct Stage {
   std::string name;
   Task task = Task::Questions;
   int64_t steps = 0;
-  int32_t samples = 16;      ///< pictures, or prompts with their questions, in a step over all workers
-  double tower_rate = 0.0;   ///< of the peak rate; 0: the tower stands still and needs no gradient
-  bool late = false;         ///< more questions of the kinds that are learned last
-  int64_t needle_every = 0;  ///< every n-th step shows two to four pictures in a prompt; 0: never
+  int32_t samples = 16;     ///< pictures, or prompts with their questions, in a step over all workers
+  double tower_rate = 0.0;  ///< of the peak rate; 0: the tower stands still and needs no gradient
+  bool late = false;        ///< more questions of the kinds that are learned last
+  bool needles = false;     ///< every eighth of the samples shows two to ten pictures in a prompt
 };
 
 struct Recipe {

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <array>
 #include <chrono>
 #include <cmath>
 #include <filesystem>
@@ -26,6 +27,13 @@ constexpr int64_t kReportEvery = 20;
 constexpr double kNearCoordinate = 0.021;     // one bin of 0.02
 constexpr int32_t kMostShift = 1024;          // of the 2,048 positions
 constexpr int32_t kValidationQuestions = 48;  // for each picture
+// Pictures in the prompts about several, from step to step: the benchmark asks up to ten, two are learned
+// first.
+constexpr std::array kNeedlePictures = {2, 3, 2, 4, 2, 3, 2, 6, 3, 10};
+constexpr int32_t kNeedleEvery = 8;  // of the samples
+// Of a time limit so much is planned: validations, checkpoints and other programs need some.
+constexpr double kSpare = 0.9;
+constexpr int32_t kTimedSteps = static_cast<int32_t>(kNeedlePictures.size());
 
 double now_s() {
   return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
@@ -59,6 +67,7 @@ std::string settings_of(const TrainOptions& o, const ModelShape& s, int32_t work
                       {"bf16", bf16}};
   if (!o.prune.empty()) j.update({{"prune", o.prune}, {"keep", o.keep}});
   if (o.shift > 0) j["shift"] = o.shift;
+  if (o.batch > 1) j["batch"] = o.batch;
   return j.dump();
 }
 
@@ -75,19 +84,22 @@ bool same_but_for_length(const std::string& a, const std::string& b) {
   return !left.is_discarded() && left == right;
 }
 
-Recipe scaled(Recipe recipe, double scale) {
+Recipe scaled(const TrainOptions& options, double scale) {
+  Recipe recipe = recipe_named(options.recipe);
   WINNOW_CHECK(scale > 0.0 && scale <= 100.0, InvalidArgument, kWhere,
                "scale, got {}, expected above 0, at most 100", scale);
-  for (Stage& stage : recipe.stages)
+  WINNOW_CHECK(options.batch >= 1 && options.batch <= 64, InvalidArgument, kWhere,
+               "batch, got {}, expected 1 to 64", options.batch);
+  for (Stage& stage : recipe.stages) {
     stage.steps = std::max<int64_t>(1, std::llround(static_cast<double>(stage.steps) * scale));
+    stage.samples *= options.batch;
+  }
   return recipe;
 }
 
-/// How long the last stage of a training with these settings is.
-int64_t last_stage_steps(const std::string& recipe, const std::string& settings) {
+double scale_of(const std::string& settings) {
   const auto j = nlohmann::json::parse(settings, nullptr, false);
-  const double scale = j.is_object() ? j.value("scale", 1.0) : 1.0;
-  return scaled(recipe_named(recipe), scale).stages.back().steps;
+  return j.is_object() ? j.value("scale", 1.0) : 1.0;
 }
 
 }  // namespace
@@ -104,9 +116,7 @@ double Validation::mean() const {
 }
 
 Trainer::Trainer(const TrainOptions& options)
-    : options_(options),
-      recipe_(scaled(recipe_named(options.recipe), options.scale)),
-      shape_(shape_named(options.recipe)) {
+    : options_(options), recipe_(scaled(options, options.scale)), shape_(shape_named(options.recipe)) {
   check_options();
   shape_.n_vocab = vocabulary_.size();
   if (options.variant == Variant::Merge) shape_.merge = 2;
@@ -115,12 +125,15 @@ Trainer::Trainer(const TrainOptions& options)
   maker_ = std::make_unique<BatchMaker>(shape_, vocabulary_);
   workers_ = std::make_unique<Workers>(worker_count(options, recipe_, device_));
   optimizer_ = std::make_unique<Optimizer>(parameter_specs(shape_));
-  open_folder();
+  const bool going_on = open_folder();
   for (auto& [name, value] : state_.parameters) value = value.to(device_);
   for (auto& [name, value] : state_.moments)
     if (name.size() < 6 || name.substr(name.size() - 6) != ".steps") value = value.to(device_);
   optimizer_->state() = state_.moments;
   for (int32_t i = 0; i < workers_->n(); ++i) leaves_.push_back(leaves(state_.parameters));
+  if (going_on) return;
+  if (options_.within > 0.0) shorten_to(options_.within);
+  save();  // an unwritable folder shows now, not after an hour
 }
 
 void Trainer::check_options() {
@@ -133,6 +146,8 @@ void Trainer::check_options() {
   }
   WINNOW_CHECK(options_.shift >= 0 && options_.shift <= kMostShift, InvalidArgument, kWhere,
                "shift, got {}, expected 0 to {}", options_.shift, kMostShift);
+  WINNOW_CHECK(options_.within >= 0.0, InvalidArgument, kWhere,
+               "within, got {}, expected minutes, or 0 for no limit", options_.within);
   WINNOW_CHECK(!options_.keep.empty(), InvalidArgument, kWhere, "keep, got no share, expected at least one");
   for (const double share : options_.keep)
     WINNOW_CHECK(share > 0.0 && share <= 1.0, InvalidArgument, kWhere,
@@ -147,7 +162,8 @@ std::string Trainer::file_in_folder(const char* name) const {
 }
 std::string Trainer::checkpoint_path() const { return file_in_folder("checkpoint.pt"); }
 
-void Trainer::open_folder() {
+/// Whether the folder holds a training that goes on.
+bool Trainer::open_folder() {
   std::error_code error;
   std::filesystem::create_directories(options_.out_dir, error);
   WINNOW_CHECK(!error, Io, kWhere, "cannot make the folder {}: {}", options_.out_dir, error.message());
@@ -158,10 +174,15 @@ void Trainer::open_folder() {
   } else {
     begin();
   }
+  return going_on;
 }
 
 void Trainer::go_on() {
   Checkpoint loaded = read_checkpoint(checkpoint_path());
+  if (options_.within > 0.0) {
+    options_.scale = scale_of(loaded.settings);
+    recipe_ = scaled(options_, options_.scale);
+  }
   // A trial of both precisions may come out otherwise on a busy machine.
   bf16_ = options_.precision == "auto" ? was_bf16(loaded.settings) : use_bf16(options_.precision, device_);
   state_.settings = settings_of(options_, shape_, workers_->n(), bf16_);
@@ -169,7 +190,7 @@ void Trainer::go_on() {
                "{} holds a training of other settings, got {}, expected {}; give another folder",
                options_.out_dir, loaded.settings, state_.settings);
   check_weights(checkpoint_path(), loaded, shape_);
-  const int64_t finished_steps = last_stage_steps(options_.recipe, loaded.settings);
+  const int64_t finished_steps = scaled(options_, scale_of(loaded.settings)).stages.back().steps;
   loaded.settings = state_.settings;
   state_ = std::move(loaded);
   if (state_.stage == static_cast<int64_t>(recipe_.stages.size())) {  // finished: a longer one may follow
@@ -196,7 +217,42 @@ void Trainer::begin() {
     WINNOW_CHECK(state_.stage < static_cast<int64_t>(recipe_.stages.size()), InvalidArgument, kWhere,
                  "unknown stage, got '{}', expected one of the recipe '{}'", options_.skip_to, recipe_.name);
   }
-  save();  // an unwritable folder shows now, not after an hour
+}
+
+/// Some steps of every stage are made on trial and taken back.
+double Trainer::seconds_of_recipe() {
+  Parameters before;
+  for (const auto& [name, value] : state_.parameters) before.emplace(name, value.clone());
+  const int64_t first = state_.stage;
+  double sum = 0.0;
+  for (; state_.stage < static_cast<int64_t>(recipe_.stages.size()); ++state_.stage) {
+    const Stage& stage = recipe_.stages[static_cast<std::size_t>(state_.stage)];
+    state_.step = 0;
+    train_step(stage);  // the first takes longer
+    const double start = now_s();
+    for (++state_.step; state_.step <= kTimedSteps; ++state_.step) train_step(stage);
+    sum += (now_s() - start) / kTimedSteps * static_cast<double>(stage.steps);
+    if (next_.valid()) next_.get();
+  }
+  state_.stage = first;
+  state_.step = 0;
+  const torch::NoGradGuard no_grad;
+  for (auto& [name, value] : state_.parameters) value.copy_(before.at(name));
+  optimizer_->state() = state_.moments;
+  return sum;
+}
+
+void Trainer::shorten_to(double minutes) {
+  const double seconds = seconds_of_recipe();
+  const double share = std::floor(100.0 * kSpare * 60.0 * minutes / seconds) / 100.0;
+  log(LogLevel::Info, "the recipe would take about {:.0f} minutes", seconds / 60.0);
+  if (share >= 1.0) return;
+  WINNOW_CHECK(share > 0.0, InvalidArgument, kWhere,
+               "minutes, got {}, expected at least 2 % of what the recipe takes", minutes);
+  options_.scale *= share;
+  recipe_ = scaled(options_, options_.scale);
+  state_.settings = settings_of(options_, shape_, workers_->n(), bf16_);
+  log(LogLevel::Info, "to end within {} it is shortened, as by --scale {}", minutes, options_.scale);
 }
 
 /// A kill between a report and the next checkpoint leaves rows that will be written again.
@@ -248,10 +304,13 @@ BatchRequest Trainer::request_for(const Stage& stage, int64_t step, int32_t work
   request.described = stage.task == Stage::Task::Descriptions;
   request.late = stage.late;
   request.shift = options_.shift;
-  const int64_t every = stage.needle_every;
-  if (every > 0 && step % every == every - 1) {
-    request.n_pictures = static_cast<int32_t>(2 + step / every % 3);
-    request.n_samples = std::max(1, per_worker / request.n_pictures);
+  const int32_t several = std::max(1, stage.samples / kNeedleEvery);  // over all workers
+  if (stage.needles && worker < several) {
+    request.n_pictures = kNeedlePictures[static_cast<std::size_t>(step) % kNeedlePictures.size()];
+    request.n_several = (several - 1 - worker) / n_workers + 1;
+    // Their pictures stand instead of other samples', of which some stay all the same.
+    const int32_t others = per_worker - request.n_several * request.n_pictures;
+    request.n_samples = std::min(per_worker, request.n_several + std::max((per_worker + 3) / 4, others));
   }
   return request;
 }
@@ -417,13 +476,19 @@ Validation Trainer::validate(int32_t n_samples) {
       request.split = scenes::Split::Validation;
       request.first = static_cast<uint64_t>(i);
       request.n_samples = 1;
+      if (i % kNeedleEvery == kNeedleEvery - 1) {
+        request.n_several = 1;
+        request.n_pictures =
+            kNeedlePictures[static_cast<std::size_t>(i / kNeedleEvery) % kNeedlePictures.size()];
+      }
       request.n_questions = kValidationQuestions;
       request.plain = true;
       PictureBatch pictures = maker_->pictures(request);
       to_device(pictures);
       QuestionBatch batch = maker_->questions(request);
       to_device(batch);
-      const Tensor visual = model.project(model.tower(pictures.patches, 1).features, 1);
+      const int64_t n_pictures = pictures.n_pictures;
+      const Tensor visual = model.project(model.tower(pictures.patches, n_pictures).features, n_pictures);
       const Tensor logits = model.decode(decoder_input(model, batch, visual));
       const Tensor equal = near(logits.argmax(1), batch.targets).to(torch::kCPU, torch::kLong);
       const std::lock_guard lock(mutex);

@@ -32,8 +32,11 @@ struct TrainOptions {
   int32_t workers = 0;          ///< 0: one for each processor; on a GPU always one
   std::string device = "auto";  ///< auto, cpu, cuda
   std::string precision =
-      "auto";          ///< of products: f32, bf16; auto: f32 on a GPU, else what a short trial finds faster
-  double scale = 1.0;  ///< of every stage's steps
+      "auto";           ///< of products: f32, bf16; auto: f32 on a GPU, else what a short trial finds faster
+  double scale = 1.0;   ///< of every stage's steps
+  int32_t batch = 1;    ///< times every step's samples: a GPU computes several at little more cost
+  double within = 0.0;  ///< minutes: a new training times some steps of every stage and is shortened to end
+                        ///< by then; one that goes on keeps its length. 0: no limit
   std::string start_text, start_mmproj;  ///< begin with these weights; what no file gives starts afresh
   std::string skip_to;                   ///< begin with this stage
   std::function<bool()> interrupted = [] { return false; };  ///< asked after each step
@@ -96,8 +99,10 @@ class Trainer {
   void save();
   void check_options();
   std::string file_in_folder(const char* name) const;
-  void open_folder();
+  bool open_folder();
   void begin();
+  void shorten_to(double minutes);
+  double seconds_of_recipe();
   void go_on();
   void drop_later_curve_rows();
   void append_curve(const std::string& row);

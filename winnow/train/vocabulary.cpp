@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <charconv>
 #include <filesystem>
 
@@ -13,6 +14,7 @@ namespace winnow::train {
 namespace {
 
 constexpr int32_t kNormal = 1, kUnknown = 2, kControl = 3;  // llama_token_type of llama.h
+constexpr std::string_view kSpace = "\xe2\x96\x81";         // U+2581, SentencePiece's mark for a space
 const std::vector<std::string>& control_tokens() {
   static const std::vector<std::string> tokens = {"<pad>", "<s>", "</s>", "<unk>"};
   return tokens;
@@ -94,6 +96,14 @@ void Vocabulary::describe(engine::GgufWriter& writer) {
   writer.set_bool("tokenizer.ggml.remove_extra_whitespaces", false);
   writer.set_str("tokenizer.chat_template", kChatTemplate);
   writer.set_str("winnow.prompt_template", "USER: {image}\n{prompt} ASSISTANT:");
+}
+
+bool Vocabulary::is_spelled(int32_t token) const {
+  std::string_view piece = tokens_[static_cast<std::size_t>(token)];
+  if (piece.starts_with(kSpace)) piece.remove_prefix(kSpace.size());
+  return !piece.empty() && std::all_of(piece.begin(), piece.end(), [](char c) {
+    return (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
+  });
 }
 
 Vocabulary::Vocabulary() : tokens_(all_tokens()) {

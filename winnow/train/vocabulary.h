@@ -25,6 +25,8 @@ class Vocabulary {
   int32_t eos() const { return 2; }
   std::vector<int32_t> tokenize(std::string_view text) const { return tokenizer_->tokenize(text, false); }
   const std::vector<std::string>& tokens() const { return tokens_; }
+  /// Letters and digits alone, with or without a space before them, as printed texts are spelled.
+  bool is_spelled(int32_t token) const;
   /// Token -> 0..1 for the tokens that are coordinates ("0.34").
   const std::map<int32_t, float>& coordinates() const { return coordinates_; }
 
