@@ -1,10 +1,11 @@
 // What selecting costs, on one core: run_method (with its checks) of every method of the registry on random
 // signals of 576, 2048 and 8192 tokens, width 4096, 32 heads, a quarter kept; and the arithmetic below it.
 // The peer is a float32 matrix product by OpenBLAS with one thread in the same run: GFLOP/s counts the inner
-// products that a method's formula needs, of_openblas is the share of the peer's rate. Methods that compare
-// little have memory for a peer: of_reading is the share of the rate of a pass that only tests values, over
-// as many as the checks and the formula have to read. A method that takes more than ten seconds at 8192
-// tokens is left out there, and the output says so.
+// products that a method's formula needs, of_openblas is the share of the peer's rate at 2048 x 2048 x 4096,
+// of_same_shapes of its rate in the method's own shapes (holov multiplies 36 rows with themselves at 576
+// tokens). Methods that compare little have memory for a peer: of_reading is the share of the rate of a pass
+// that only tests values, over as many as the checks and the formula have to read. A method that takes more
+// than ten seconds at 8192 tokens is left out there, and the output says so.
 
 #include <benchmark/benchmark.h>
 
@@ -31,6 +32,7 @@ using namespace winnow::prune;
 constexpr int64_t kWidth = 4096;
 constexpr int64_t kHeads = 32;
 constexpr double kTooLong = 10.0;  // seconds
+constexpr int64_t kMostForPeer = 2048;
 
 test::Matrix uniform_matrix(int64_t rows, int64_t cols, float low, float high, uint64_t seed) {
   Rng rng(seed);
@@ -149,27 +151,59 @@ double recycled_of(double n, double n_keep) {
   return recycled(kept);
 }
 
-/// Inner products of width 4096 that the formula of a method needs, if that is what it spends its time on.
-double pairs_needed(const std::string& use, double n, double n_keep) {
-  const auto all_of = [](double m) { return m * (m - 1) / 2; };
-  const double all = all_of(n);
+/// `times` products of rows [m, 4096] with columns [n, 4096]; of the rows with themselves each pair once.
+struct Work {
+  double rows = 0.0, cols = 0.0;
+  bool with_themselves = false;
+  double times = 1.0;
+
+  double pairs() const { return times * (with_themselves ? rows * (rows - 1) / 2 : rows * cols); }
+};
+
+Work between(double rows, double cols) { return {rows, cols}; }
+Work among(double rows, double times = 1.0) { return {rows, rows, true, times}; }
+
+/// What the formula of a method has to compute, if that is what it spends its time on.
+std::vector<Work> work_of(const std::string& use, double n, double n_keep) {
   // Of its Cholesky rows, 0 to n_keep long, in double, which counts twice.
-  const double of_rows = n * n_keep * n_keep / static_cast<double>(kWidth);
-  const std::map<std::string, double> needed{
-      {"balanced:redundancy=max", all},
-      {"btp", all},  // nearest neighbours; distances to the picks are among these
-      {"cdpruner", n_keep * n + of_rows},
-      {"divprune", all + n_keep * n},
-      {"greedyprune", n_keep * n},
-      {"holov", 16 * all_of(n / 16)},  // in 16 parts
-      {"mmr", n_keep * n},
-      {"prumerge", (n_keep - 1) * n},
-      {"scope", all},
-      {"sparsevlm", test::kTextTokens * n + all_of(recycled_of(n, n_keep))},
-      {"vispruner", all_of(n - std::floor(n_keep / 2))}};  // those that attention has not chosen
+  const Work cholesky = between(n, n_keep * n_keep / static_cast<double>(kWidth));
+  const std::map<std::string, std::vector<Work>> needed{
+      {"balanced:redundancy=max", {among(n)}},
+      {"btp", {among(n)}},  // nearest neighbours; distances to the picks are among these
+      {"cdpruner", {between(n_keep, n), cholesky}},
+      {"divprune", {among(n), between(n_keep, n)}},
+      {"greedyprune", {between(n_keep, n)}},
+      {"holov", {among(n / 16, 16)}},  // in 16 parts
+      {"mmr", {between(n_keep, n)}},
+      {"prumerge", {between(n_keep - 1, n)}},
+      {"scope", {among(n)}},
+      {"sparsevlm", {between(test::kTextTokens, n), among(recycled_of(n, n_keep))}},
+      {"vispruner", {among(n - std::floor(n_keep / 2))}}};  // those that attention has not chosen
   const auto found = needed.find(use);
-  return found == needed.end() ? 0.0 : found->second;
+  return found == needed.end() ? std::vector<Work>{} : found->second;
 }
+
+#ifdef WINNOW_HAVE_OPENBLAS
+/// Seconds of the peer for these products one by one, in their own shapes; of a product of rows with
+/// themselves, of which it computes each pair twice, the half.
+double peer_seconds(const std::vector<Work>& work) {
+  double sum = 0.0;
+  for (const Work& each : work) {
+    const auto rows = std::max<int64_t>(1, std::llround(each.rows));
+    const auto cols = std::max<int64_t>(1, std::llround(each.cols));
+    const test::Matrix a = features(rows * static_cast<int64_t>(each.times)), b = features(cols);
+    std::vector<float> out(static_cast<std::size_t>(rows * cols));
+    const double seconds = best_of_five([&] {
+      for (int64_t i = 0; i < static_cast<int64_t>(each.times); ++i) {
+        const MatrixView part{a.view().row(i * rows).data(), rows, kWidth};
+        openblas_product(part, each.with_themselves ? part : b.view(), out);
+      }
+    });
+    sum += each.with_themselves ? seconds / 2 : seconds;
+  }
+  return sum;
+}
+#endif
 
 /// Values that run_method's checks and the formula of a method have to read, if that is what it spends its
 /// time on: every signal twice, and once more where a first pass has to end before the second begins.
@@ -207,10 +241,20 @@ void time_method(benchmark::State& state, const std::string& text) {
       state.SkipWithError(fmt::format("left out: one selection takes {:.0f} s", took).c_str());
       return;
     }
+    const std::vector<Work> work = work_of(text, static_cast<double>(n), n_keep);
+    double pairs = 0.0;
+    for (const Work& each : work) pairs += each.pairs();
     const double started = cpu_seconds();
-    time_pairs(state, pairs_needed(text, static_cast<double>(n), n_keep),
-               [&] { benchmark::DoNotOptimize(run_method(use, signals, n_keep, rng)); });
+    time_pairs(state, pairs, [&] { benchmark::DoNotOptimize(run_method(use, signals, n_keep, rng)); });
     const double took = cpu_seconds() - started;
+#ifdef WINNOW_HAVE_OPENBLAS
+    if (pairs > 0.0 && n <= kMostForPeer) {
+      static std::map<std::pair<std::string, int64_t>, double> seconds;  // the library calls more than once
+      const auto [found, is_new] = seconds.try_emplace({text, n}, 0.0);
+      if (is_new) found->second = peer_seconds(work);
+      state.counters["of_same_shapes"] = found->second * static_cast<double>(state.iterations()) / took;
+    }
+#endif
     const double values =
         values_needed(text, static_cast<double>(n)) * static_cast<double>(state.iterations());
     if (values > 0.0) state.counters["of_reading"] = values / took / reading_rate();

@@ -38,7 +38,7 @@ def tower_table(rows, every):
     print("| stage | step | minutes | loss | patch shape | letters | box error px | count |\n|---|---|---|---|---|---|---|---|")
     for step in marks(rows, every):
         until = [row for row in rows if row["step"] <= step]
-        print(f"| tower | {step} | {until[-1]['seconds'] / 60:.0f} | {mean(until, 'loss'):.2f} | "
+        print(f"| tower | {step} | {until[-1]['seconds'] / 60:.1f} | {mean(until, 'loss'):.2f} | "
               f"{100 * mean(until, 'shape_right'):.0f} % | {100 * mean(until, 'glyph_right'):.0f} % | "
               f"{mean(until, 'box_error_px'):.1f} | {100 * mean(until, 'count_right'):.0f} % |")
     print()
@@ -49,7 +49,7 @@ def stage_rows(stage, rows, validations, every):
         until = [row for row in rows if row["step"] <= step]
         seen = [row for row in validations if row["step"] <= step]
         right = f"{seen[-1]['validation_mean']:.1f} %" if seen else ""
-        print(f"| {stage} | {step} | {until[-1]['seconds'] / 60:.0f} | {mean(until, 'loss'):.2f} | {right} |")
+        print(f"| {stage} | {step} | {until[-1]['seconds'] / 60:.1f} | {mean(until, 'loss'):.2f} | {right} |")
 
 
 def main():
