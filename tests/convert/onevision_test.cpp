@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <map>
 #include <string>
 
 #include "tests/convert/converting.h"
@@ -57,6 +58,27 @@ TEST(ConvertOneVision, BothLayoutsGiveThePairAndItsResults) {
     EXPECT_EQ(mmproj.numbers("clip.vision.feature_layer"), std::vector<double>{4.0});
     EXPECT_EQ(mmproj.numbers("clip.vision.image_mean"), (std::vector<double>{0.5, 0.5, 0.5}));
     EXPECT_EQ(logits_of({files.text, files.mmproj}), expected);
+  }
+}
+
+/// transformers 5.17 has no vision_model in its SigLIP, and saves a checkpoint's tower without it.
+TEST(ConvertOneVision, TowerWithoutAVisionModelInItsNames) {
+  for (const Layout layout : {Layout::Old, Layout::New}) {
+    CheckpointFolder folder = folder_of(layout == Layout::Old ? "ov_flat_old" : "ov_flat_new", layout);
+    std::map<std::string, test::FolderTensor> renamed;
+    const std::string part = "vision_model.";
+    int32_t n = 0;
+    for (const auto& [name, tensor] : folder.tensors) {
+      const std::size_t at = name.find(part);
+      n += at != std::string::npos ? 1 : 0;
+      renamed[at == std::string::npos ? name : std::string(name).erase(at, part.size())] = tensor;
+    }
+    EXPECT_EQ(n, 3 + 4 * 16 + 3) << "embeddings, blocks, and three that nothing reads";
+    folder.tensors = renamed;
+    folder.write();
+    const ConvertedFiles files = convert_folder(folder);
+    expect_same_tensors(files.text, pair().text);
+    expect_same_tensors(files.mmproj, pair().mmproj);
   }
 }
 

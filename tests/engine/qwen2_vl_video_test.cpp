@@ -1,5 +1,5 @@
-// Video in Qwen2-VL: against the plain loops of tests/support/reference_qwen2_vl.h, transformers' own example
-// of position ids, and what a video must have in common with a picture.
+// Video in Qwen2-VL: against the plain loops of tests/support/reference_qwen2_vl.h, transformers 4's own
+// example of position ids, and what a video must have in common with a picture.
 
 #include <fmt/format.h>
 #include <gtest/gtest.h>
@@ -60,7 +60,7 @@ struct Piece {
   int32_t t = 0, h = 0, w = 0;
 };
 
-/// transformers' get_rope_index, written anew.
+/// transformers 4's get_rope_index, written anew; 5.17's differs behind long videos (transformers_test.cpp).
 std::array<Ints, 3> rope_index(const std::vector<Piece>& pieces) {
   std::array<Ints, 3> ids;
   int32_t next = 0;
@@ -82,7 +82,7 @@ std::array<Ints, 3> rope_index(const std::vector<Piece>& pieces) {
   return ids;
 }
 
-/// The example of get_rope_index's documentation: 3 steps of 2 x 2 tokens, then 5 of text.
+/// The example of get_rope_index's documentation in transformers 4: 3 steps of 2 x 2 tokens, then 5 of text.
 TEST(Qwen2VlVideo, PositionIdsOfTheDocumentedExample) {
   Session session(qwen_model(), threads(1));
   const EncodedImage video = session.encode_video(film(6, 56, 56), {});

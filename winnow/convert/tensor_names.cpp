@@ -95,8 +95,13 @@ std::string stem_name(const TensorLayout& layout, std::string_view stem) {
   return std::string(translated(kClipText, stem));
 }
 
-const std::vector<std::string> kTowers = {"vision_tower.vision_model.", "model.vision_tower.vision_model.",
-                                          "model.vision_tower.vision_tower.vision_model.", "vision_model."};
+// Those without "vision_model." are transformers 5.17's.
+const std::vector<std::string> kTowers = {"vision_tower.vision_model.",
+                                          "model.vision_tower.vision_model.",
+                                          "model.vision_tower.vision_tower.vision_model.",
+                                          "vision_model.",
+                                          "vision_tower.",
+                                          "model.vision_tower."};
 constexpr const char* kTowerProbe = "embeddings.patch_embedding.weight";
 const std::vector<std::string> kQwenTowers = {"visual.", "model.visual."};
 constexpr const char* kQwenProbe = "patch_embed.proj.weight";
