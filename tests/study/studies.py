@@ -58,6 +58,18 @@ def rows(folder):
     return count
 
 
+def check_choice_on_files(scratch):
+    """Of questions in files one half chooses alpha: no validation split is asked, and both halves have questions."""
+    data, out = os.path.join(scratch, "data"), os.path.join(scratch, "files")
+    run("scenes", "--bench", "gqa", "--n", "10", "--seed", "3", "--out", data)
+    text = run("study", "alpha", "--auto", "--data", data, "--bench", "gqa", "--out", out).stdout
+    check("the best on one half of the questions, drawn by group" in text, text)
+    check("| average, % of unpruned |" in text and "nan" not in text, text)
+    check(not os.path.exists(os.path.join(out, "alpha", "validation")), "a validation split was asked")
+    configurations = len(re.findall(r"\| alpha [\d.]+ ", text.split("**Here:**")[1].split("\n|---")[0])) + 1
+    check(rows(out) == 10 * configurations, f"{rows(out)} rows of {configurations} configurations")
+
+
 def main():
     with tempfile.TemporaryDirectory(prefix="winnow-studies-") as scratch:
         page = os.path.join(scratch, "page.md")
@@ -84,6 +96,7 @@ def main():
             text = file.read()
         check("of the validation split" in text and "| average, % of unpruned |" in text and " --auto " in text, text)
         check(not shared_pictures(alpha), "validation and test share pictures")
+        check_choice_on_files(scratch)
         failed = run("study", "training", "--out", os.path.join(scratch, "x"), status=2)
         check("expected --variant NAME=TEXT.gguf,MMPROJ.gguf" in failed.stderr, failed.stderr)
     print("studies: all there")
