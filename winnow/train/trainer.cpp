@@ -243,6 +243,7 @@ double Trainer::seconds_of_recipe() {
 }
 
 void Trainer::shorten_to(double minutes) {
+  log(LogLevel::Info, "timing {} steps of every stage", kTimedSteps + 1);
   const double seconds = seconds_of_recipe();
   const double share = std::floor(100.0 * kSpare * 60.0 * minutes / seconds) / 100.0;
   log(LogLevel::Info, "the recipe would take about {:.0f} minutes", seconds / 60.0);
