@@ -9,34 +9,23 @@
 #include "winnow/prune/similarity.h"
 
 namespace winnow::prune {
-namespace {
-
-constexpr int64_t kRowsAtOnce = 256;
-
-}  // namespace
 
 std::vector<int32_t> text_raters(const MatrixView& visual, const MatrixView& text) {
   WINNOW_ASSERT(visual.rows >= 1 && text.rows >= 1 && visual.cols == text.cols);
   const auto n_text = static_cast<std::size_t>(text.rows);
   std::vector<double> mean(n_text, 0.0);
   std::vector<double> share(n_text);
-  std::vector<float> products(n_text * static_cast<std::size_t>(kRowsAtOnce));
-  for (int64_t first = 0; first < visual.rows; first += kRowsAtOnce) {
-    const MatrixView some{visual.row(first).data(), std::min(kRowsAtOnce, visual.rows - first), visual.cols};
-    const auto n_some = static_cast<std::size_t>(some.rows);
-    inner_block(text, some, std::span(products).first(n_text * n_some));
-    for (std::size_t j = 0; j < n_some; ++j) {
-      for (std::size_t t = 0; t < n_text; ++t) {
-        const float product = products[t * n_some + j];
-        share[t] = std::isfinite(product)
-                       ? product
-                       : wide_dot(some.row(static_cast<int64_t>(j)), text.row(static_cast<int64_t>(t)));
-      }
-      const double largest = *std::max_element(share.begin(), share.end());
-      for (double& value : share) value = std::exp(value - largest);
-      const double sum = std::accumulate(share.begin(), share.end(), 0.0);
-      for (std::size_t t = 0; t < n_text; ++t) mean[t] += share[t] / sum / static_cast<double>(visual.rows);
+  std::vector<float> products(n_text);
+  for (int64_t j = 0; j < visual.rows; ++j) {
+    inner_with(text, visual.row(j), products);
+    for (std::size_t t = 0; t < n_text; ++t) {
+      share[t] = std::isfinite(products[t]) ? products[t]
+                                            : wide_dot(visual.row(j), text.row(static_cast<int64_t>(t)));
     }
+    const double largest = *std::max_element(share.begin(), share.end());
+    for (double& value : share) value = std::exp(value - largest);
+    const double sum = std::accumulate(share.begin(), share.end(), 0.0);
+    for (std::size_t t = 0; t < n_text; ++t) mean[t] += share[t] / sum / static_cast<double>(visual.rows);
   }
   const double threshold = std::accumulate(mean.begin(), mean.end(), 0.0) / static_cast<double>(n_text);
   std::vector<int32_t> raters;
