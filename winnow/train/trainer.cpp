@@ -35,6 +35,10 @@ constexpr int32_t kNeedleEvery = 8;  // of the samples
 constexpr double kSpare = 0.9;
 constexpr int32_t kTimedSteps = static_cast<int32_t>(kNeedlePictures.size());
 
+int32_t needle_pictures(int64_t turn) {
+  return kNeedlePictures[static_cast<std::size_t>(turn) % kNeedlePictures.size()];
+}
+
 double now_s() {
   return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
 }
@@ -97,6 +101,7 @@ Recipe scaled(const TrainOptions& options, double scale) {
   return recipe;
 }
 
+/// How long the training with these settings is.
 double scale_of(const std::string& settings) {
   const auto j = nlohmann::json::parse(settings, nullptr, false);
   return j.is_object() ? j.value("scale", 1.0) : 1.0;
@@ -307,7 +312,7 @@ BatchRequest Trainer::request_for(const Stage& stage, int64_t step, int32_t work
   request.shift = options_.shift;
   const int32_t several = std::max(1, stage.samples / kNeedleEvery);  // over all workers
   if (stage.needles && worker < several) {
-    request.n_pictures = kNeedlePictures[static_cast<std::size_t>(step) % kNeedlePictures.size()];
+    request.n_pictures = needle_pictures(step);
     request.n_several = (several - 1 - worker) / n_workers + 1;
     // Their pictures stand instead of other samples', of which some stay all the same.
     const int32_t others = per_worker - request.n_several * request.n_pictures;
@@ -479,8 +484,7 @@ Validation Trainer::validate(int32_t n_samples) {
       request.n_samples = 1;
       if (i % kNeedleEvery == kNeedleEvery - 1) {
         request.n_several = 1;
-        request.n_pictures =
-            kNeedlePictures[static_cast<std::size_t>(i / kNeedleEvery) % kNeedlePictures.size()];
+        request.n_pictures = needle_pictures(i / kNeedleEvery);
       }
       request.n_questions = kValidationQuestions;
       request.plain = true;
