@@ -61,9 +61,9 @@ asan: setup
 	@echo "== asan: tests"
 	@$(CTEST) --test-dir build/asan -LE 'lint|install|long'
 
-# Trains the built-in model (docs/model.md). On a slow machine it is shortened to end by then. Interrupted, the same
-# command goes on where it was.
-MODEL_MINUTES = 175
+# Trains the built-in model (docs/model.md). On a slow machine it is shortened to end by then; with set-up and build, and
+# some work beside it, that stays below three hours. Interrupted, the same command goes on where it was.
+MODEL_MINUTES = 140
 model: setup-train
 	@mkdir -p build
 	$(call compile,release,winnow_train_cli)

@@ -170,9 +170,10 @@ TEST_F(TrainerTest, ATimeLimitShortensANewTrainingAndNoOther) {
   TrainOptions o = options("hurried");
   o.scale = 50.0;
   o.within = 0.2;
-  int32_t steps = 0;
+  int32_t steps = -1000;  // no interruption while it is timed
   o.interrupted = [&] { return ++steps == 3; };
   Trainer first(o);
+  steps = 0;
   ASSERT_FALSE(first.run());
   const std::string settings = first.state().settings;
   EXPECT_LT(nlohmann::json::parse(settings)["scale"], 50.0);
@@ -190,6 +191,17 @@ TEST_F(TrainerTest, ATimeLimitShortensANewTrainingAndNoOther) {
 
   o.within = 0.01;  // a training that goes on keeps its length
   EXPECT_EQ(Trainer(o).state().settings, settings);
+}
+
+TEST_F(TrainerTest, AnInterruptionOfTheTimingLeavesNothingToGoOnFrom) {
+  TrainOptions o = options("timing");
+  o.within = 100.0;
+  int32_t asked = 0;
+  o.interrupted = [&] { return ++asked == 2; };
+  Trainer trainer(o);
+  EXPECT_FALSE(trainer.run());
+  EXPECT_EQ(asked, 2);
+  EXPECT_FALSE(std::filesystem::exists(trainer.checkpoint_path()));
 }
 
 TEST_F(TrainerTest, BadOptionsAreErrors) {

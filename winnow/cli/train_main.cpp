@@ -72,8 +72,10 @@ int run(Arguments& a) {
   a.train.interrupted = [] { return g_interrupted.load(); };
   train::Trainer trainer(a.train);
   if (!trainer.run()) {
-    fmt::print(stderr, "winnow-train: stopped; the same command goes on from {}\n",
-               trainer.checkpoint_path());
+    const std::string checkpoint = trainer.checkpoint_path();
+    const bool begun = std::filesystem::exists(checkpoint);
+    fmt::print(stderr, "winnow-train: stopped; the same command {}\n",
+               begun ? "goes on from " + checkpoint : "begins again: nothing was trained yet");
     return 3;
   }
   const std::string dir = a.train.out_dir;

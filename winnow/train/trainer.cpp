@@ -137,7 +137,8 @@ Trainer::Trainer(const TrainOptions& options)
   optimizer_->state() = state_.moments;
   for (int32_t i = 0; i < workers_->n(); ++i) leaves_.push_back(leaves(state_.parameters));
   if (going_on) return;
-  if (options_.within > 0.0) shorten_to(options_.within);
+  stopped_ = options_.within > 0.0 && !shorten_to(options_.within);
+  if (stopped_) return;
   save();  // an unwritable folder shows now, not after an hour
 }
 
@@ -224,18 +225,22 @@ void Trainer::begin() {
   }
 }
 
-/// Some steps of every stage are made on trial and taken back.
-double Trainer::seconds_of_recipe() {
+/// Some steps of every stage are made on trial and taken back. None when `interrupted` said so.
+std::optional<double> Trainer::seconds_of_recipe() {
   Parameters before;
   for (const auto& [name, value] : state_.parameters) before.emplace(name, value.clone());
   const int64_t first = state_.stage;
   double sum = 0.0;
-  for (; state_.stage < static_cast<int64_t>(recipe_.stages.size()); ++state_.stage) {
+  bool stop = false;
+  for (; !stop && state_.stage < static_cast<int64_t>(recipe_.stages.size()); ++state_.stage) {
     const Stage& stage = recipe_.stages[static_cast<std::size_t>(state_.stage)];
     state_.step = 0;
     train_step(stage);  // the first takes longer
     const double start = now_s();
-    for (++state_.step; state_.step <= kTimedSteps; ++state_.step) train_step(stage);
+    for (++state_.step; !stop && state_.step <= kTimedSteps; ++state_.step) {
+      train_step(stage);
+      stop = options_.interrupted();
+    }
     sum += (now_s() - start) / kTimedSteps * static_cast<double>(stage.steps);
     if (next_.valid()) next_.get();
   }
@@ -244,21 +249,25 @@ double Trainer::seconds_of_recipe() {
   const torch::NoGradGuard no_grad;
   for (auto& [name, value] : state_.parameters) value.copy_(before.at(name));
   optimizer_->state() = state_.moments;
+  if (stop) return std::nullopt;
   return sum;
 }
 
-void Trainer::shorten_to(double minutes) {
+/// False when `interrupted` said so.
+bool Trainer::shorten_to(double minutes) {
   log(LogLevel::Info, "timing {} steps of every stage", kTimedSteps + 1);
-  const double seconds = seconds_of_recipe();
-  const double share = std::floor(100.0 * kSpare * 60.0 * minutes / seconds) / 100.0;
-  log(LogLevel::Info, "the recipe would take about {:.0f} minutes", seconds / 60.0);
-  if (share >= 1.0) return;
+  const std::optional<double> seconds = seconds_of_recipe();
+  if (!seconds) return false;
+  const double share = std::floor(100.0 * kSpare * 60.0 * minutes / *seconds) / 100.0;
+  log(LogLevel::Info, "the recipe would take about {:.0f} minutes", *seconds / 60.0);
+  if (share >= 1.0) return true;
   WINNOW_CHECK(share > 0.0, InvalidArgument, kWhere,
                "minutes, got {}, expected at least 2 % of what the recipe takes", minutes);
   options_.scale *= share;
   recipe_ = scaled(options_, options_.scale);
   state_.settings = settings_of(options_, shape_, workers_->n(), bf16_);
   log(LogLevel::Info, "to end within {} it is shortened, as by --scale {}", minutes, options_.scale);
+  return true;
 }
 
 /// A kill between a report and the next checkpoint leaves rows that will be written again.
@@ -508,6 +517,7 @@ Validation Trainer::validate(int32_t n_samples) {
 }
 
 bool Trainer::run() {
+  if (stopped_) return false;
   int64_t total = 0, done = 0;
   for (std::size_t i = 0; i < recipe_.stages.size(); ++i) {
     total += recipe_.stages[i].steps;

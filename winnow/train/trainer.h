@@ -39,7 +39,7 @@ struct TrainOptions {
                         ///< by then; one that goes on keeps its length. 0: no limit
   std::string start_text, start_mmproj;  ///< begin with these weights; what no file gives starts afresh
   std::string skip_to;                   ///< begin with this stage
-  std::function<bool()> interrupted = [] { return false; };  ///< asked after each step
+  std::function<bool()> interrupted = [] { return false; };  ///< asked after each step, of the timing too
 };
 
 /// Share of answers whose every token is right given the true tokens before it; coordinates may be one bin
@@ -65,7 +65,8 @@ class Trainer {
   Trainer(const Trainer&) = delete;  // parts refer to other parts
   Trainer& operator=(const Trainer&) = delete;
 
-  /// True when it is finished; false when `interrupted` said so (a checkpoint is written).
+  /// True when it is finished; false when `interrupted` said so: a checkpoint is written, unless the training
+  /// was still being timed for `within`.
   bool run();
 
   Validation validate(int32_t n_samples);
@@ -101,8 +102,8 @@ class Trainer {
   std::string file_in_folder(const char* name) const;
   bool open_folder();
   void begin();
-  void shorten_to(double minutes);
-  double seconds_of_recipe();
+  bool shorten_to(double minutes);
+  std::optional<double> seconds_of_recipe();
   void go_on();
   void drop_later_curve_rows();
   void append_curve(const std::string& row);
@@ -119,6 +120,7 @@ class Trainer {
   std::unique_ptr<Optimizer> optimizer_;
   torch::Device device_ = torch::kCPU;
   bool bf16_ = false;
+  bool stopped_ = false;  ///< while its stages were timed: there is no checkpoint
   Checkpoint state_;
   std::vector<Parameters> leaves_;
   std::future<Batches> next_;  ///< of the stage's next step, drawn while a GPU computes this one
