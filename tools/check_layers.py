@@ -21,8 +21,8 @@ ROOMS = {
     "study": {"sweep", "eval", "scenes", "record", "engine", "prune", "base"},
     "report": {"eval", "record", "base"},
     "server": {"engine", "prune", "base"},
-    "capi": {"engine", "prune", "base"},
-    "train": {"scenes", "engine", "prune", "base"},
+    "capi": {"prune", "base"},
+    "train": {"scenes", "record", "engine", "prune", "base"},
 }
 ROOMS["cli"] = set(ROOMS)
 

@@ -58,6 +58,8 @@ def main():
     parser.add_argument("--every", type=int, default=400)
     parser.add_argument("--kinds", action="store_true")
     args = parser.parse_args()
+    if args.every < 2:
+        parser.error(f"--every, got {args.every}, expected at least 2")
     try:
         reports, validations = read(args.path)
     except (OSError, ValueError, KeyError) as error:

@@ -166,6 +166,17 @@ TEST_F(ExamplePictures, OfProceduralQuestionsLieInTheRun) {
   EXPECT_NE(problems[0].find("pope-seed8-n"), std::string::npos) << problems[0];
 }
 
+TEST_F(ExamplePictures, OfProceduralQuestionsOfAnotherSplit) {
+  run_.header.data = "scenes";
+  run_.header.parameters["scenes_seed"] = "7";
+  run_.header.benchmarks[0].split = "val";
+  write_pope(folder_.at("run/scenes/pope-val-seed7-n2/pope"));
+  const auto items = eval::find_benchmark("pope").load(folder_.at("run/scenes/pope-val-seed7-n2/pope"), {});
+  for (std::size_t i = 0; i < run_.rows.size(); ++i) run_.rows[i].question_id = items[i / 3].id;
+  EXPECT_EQ(add(), std::vector<std::string>{});
+  EXPECT_TRUE(examples_.at(0).picture);
+}
+
 TEST_F(ExamplePictures, OfAStudyLieBesideItsRunsAndEachRunHasItsOwnCount) {
   run_.header.data = "scenes";
   run_.header.parameters["scenes_seed"] = "7";

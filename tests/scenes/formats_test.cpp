@@ -464,6 +464,13 @@ TEST_F(Formats, KeepsWhatWasWrittenBeforeAFullDisk) {
   EXPECT_FALSE(fs::exists(root_ / "pope" / "coco_pope_random.json"));
 }
 
+TEST_F(Formats, MmeRefusesAFolderWithAnotherDraw) {
+  export_benchmark(request("mme", 28));
+  export_benchmark(request("mme", 28));  // the same again
+  expect_error(ErrorCode::InvalidArgument, "is of another draw and would count as of this one",
+               [&] { export_benchmark(request("mme", 4)); });
+}
+
 TEST_F(Formats, SaysWhatCannotBeWritten) {
   fs::create_directories(root_ / "gqa" / "testdev_balanced_questions.json");
   expect_error(ErrorCode::Io, "testdev_balanced_questions.json: cannot be written: Is a directory",

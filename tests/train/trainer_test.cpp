@@ -130,7 +130,8 @@ TEST_F(TrainerTest, OtherSettingsDoNotOverwriteATraining) {
     return failure_of(changed);
   };
   constexpr const char* kMessage = "training of other settings";
-  EXPECT_NE(other([](auto& c) { c.seed = 5; }).find(kMessage), std::string::npos);
+  EXPECT_NE(other([](auto& c) { c.seed = 5; }).find(std::string(kMessage) + ": 'seed' is 4 there and 5 here"),
+            std::string::npos);
   EXPECT_NE(other([](auto& c) { c.variant = Variant::Merge; }).find(kMessage), std::string::npos);
   EXPECT_NE(other([](auto& c) { c.recipe = "default"; }).find(kMessage), std::string::npos);
   EXPECT_NE(other([](auto& c) { c.precision = "bf16"; }).find(kMessage), std::string::npos);
@@ -147,16 +148,70 @@ TEST_F(TrainerTest, ABrokenCheckpointIsNamedAndStays) {
   EXPECT_EQ(fs::file_size(path), 1000U);
 }
 
-TEST_F(TrainerTest, AFinishedTrainingMayBeLengthened) {
-  TrainOptions o = options("longer");
-  o.scale = 0.2;
-  Trainer first(o);
-  ASSERT_TRUE(first.run());
-  const double seconds = first.state().seconds;
+TEST_F(TrainerTest, AChangedByteInACheckpointIsSeen) {
+  TrainOptions o = options("changed");
+  o.interrupted = [] { return true; };
+  Trainer(o).run();
+  const fs::path path = folder_ / "changed" / "checkpoint.pt";
   {
-    Trainer again(o);  // nothing is left to do
-    ASSERT_TRUE(again.run());
-    EXPECT_EQ(again.state().seconds, seconds);
+    std::fstream file(path, std::ios::in | std::ios::out | std::ios::binary);
+    const auto middle = static_cast<std::streamoff>(fs::file_size(path) / 2);
+    file.seekg(middle);
+    const int byte = file.get();
+    file.seekp(middle);
+    file.put(static_cast<char>(byte ^ 1));
+  }
+  EXPECT_NE(failure_of(o).find("no whole checkpoint (their SHA-256"), std::string::npos);
+}
+
+TEST_F(TrainerTest, ACurveWithoutItsCheckpointIsNotMixedWithANewOne) {
+  TrainOptions o = options("curve_alone");
+  o.scale = 0.2;
+  ASSERT_TRUE(Trainer(o).run());
+  fs::remove(folder_ / "curve_alone" / "checkpoint.pt");
+  EXPECT_NE(failure_of(o).find("curve.jsonl is of a training whose checkpoint is gone"), std::string::npos);
+}
+
+TEST_F(TrainerTest, OneTrainingAtATimeHasAFolder) {
+  TrainOptions o = options("shared");
+  o.scale = 0.2;
+  {
+    const Trainer first(o);
+    EXPECT_NE(failure_of(o).find("in use by another training"), std::string::npos);
+  }
+  EXPECT_EQ(failure_of(o), "");
+}
+
+TEST_F(TrainerTest, GoesOnWithAsManyWorkersAsItBeganWith) {
+  TrainOptions o = options("one_worker");
+  o.workers = 1;
+  o.interrupted = [n = 0]() mutable { return ++n >= 5; };
+  Trainer(o).run();
+  o.workers = 0;
+  o.interrupted = [] { return false; };
+  Trainer parts(o);
+  ASSERT_TRUE(parts.run());
+  TrainOptions plain = options("one_worker_whole");
+  plain.workers = 1;
+  Trainer whole(plain);
+  ASSERT_TRUE(whole.run());
+  for (const auto& [name, value] : whole.parameters())
+    EXPECT_TRUE(torch::equal(value, parts.parameters().at(name))) << name;
+}
+
+TEST_F(TrainerTest, AFinishedTrainingMayBeLengthenedAndIsNotShortened) {
+  TrainOptions o = options("longer");
+  double seconds = 0.0;
+  std::string settings;
+  for (const double scale : {0.2, 0.2, 0.1}) {  // after the first nothing is left to do
+    o.scale = scale;
+    Trainer trainer(o);
+    ASSERT_TRUE(trainer.run());
+    if (seconds == 0.0) seconds = trainer.state().seconds, settings = trainer.state().settings;
+    EXPECT_EQ(trainer.state().seconds, seconds);
+    EXPECT_EQ(trainer.state().settings, settings);
+    EXPECT_EQ(trainer.state().stage, 4);
+    EXPECT_EQ(curve("longer").back()["step"], 4);
   }
   o.scale = 0.4;
   Trainer longer(o);
@@ -172,10 +227,15 @@ TEST_F(TrainerTest, ATimeLimitShortensANewTrainingAndNoOther) {
   o.within = 0.2;
   int32_t steps = -1000;  // no interruption while it is timed
   o.interrupted = [&] { return ++steps == 3; };
-  Trainer first(o);
-  steps = 0;
-  ASSERT_FALSE(first.run());
-  const std::string settings = first.state().settings;
+  std::string settings;
+  Parameters weights;
+  {
+    Trainer first(o);
+    steps = 0;
+    ASSERT_FALSE(first.run());
+    settings = first.state().settings;
+    weights = first.parameters();
+  }
   EXPECT_LT(nlohmann::json::parse(settings)["scale"], 50.0);
 
   // Its weights are those of a training that was given the shorter length.
@@ -186,8 +246,7 @@ TEST_F(TrainerTest, ATimeLimitShortensANewTrainingAndNoOther) {
   steps = 0;
   Trainer same(plain);
   ASSERT_FALSE(same.run());
-  for (const auto& [name, value] : first.parameters())
-    EXPECT_TRUE(value.equal(same.parameters().at(name))) << name;
+  for (const auto& [name, value] : weights) EXPECT_TRUE(value.equal(same.parameters().at(name))) << name;
 
   o.within = 0.01;  // a training that goes on keeps its length
   EXPECT_EQ(Trainer(o).state().settings, settings);

@@ -75,7 +75,7 @@ void add_pictures_of(const record::Run& run, const record::BenchmarkPart& part, 
   const auto of_this = [&](const Example& e) { return e.benchmark == part.name; };
   if (std::none_of(examples.begin(), examples.end(), of_this)) return;
   const auto questions =
-      questions_by_id(run.header, part, data_folder(run.header, part.name, folder, source.data));
+      questions_by_id(run.header, part, data_folder(run.header, part, folder, source.data));
   for (Example& example : examples) {
     if (!of_this(example)) continue;
     const auto found = questions.find(example.question_id);

@@ -21,14 +21,16 @@ std::string parameter(const record::RunHeader& header, const std::string& name) 
   return found == header.parameters.end() ? std::string() : found->second;
 }
 
-/// `winnow eval` writes procedural questions to RUN/scenes/NAME-seedS-nN/NAME, `winnow study` for all its
-/// runs OUT/STUDY/RUN to OUT/scenes.
-std::string scenes_folder(const record::RunHeader& header, const std::string& benchmark,
+/// `winnow eval` writes procedural questions to RUN/scenes/NAME[-SPLIT]-seedS-nN/NAME (the split test has no
+/// name there), `winnow study` for all its runs OUT/STUDY/RUN to OUT/scenes.
+std::string scenes_folder(const record::RunHeader& header, const record::BenchmarkPart& part,
                           const std::string& run_folder) {
+  const std::string& benchmark = part.name;
+  const std::string split = part.split.empty() || part.split == "test" ? "" : "-" + part.split;
   const std::string limit = parameter(header, "limit");
   const bool whole = !limit.empty() && limit != "0";  // else the default count
   const std::string begin =
-      fmt::format("{}-seed{}-n{}", benchmark, parameter(header, "scenes_seed"), whole ? limit : "");
+      fmt::format("{}{}-seed{}-n{}", benchmark, split, parameter(header, "scenes_seed"), whole ? limit : "");
   const fs::path run(run_folder);
   for (const fs::path& scenes : {run / kScenes, run / ".." / ".." / kScenes}) {
     std::error_code ignored;
@@ -45,22 +47,23 @@ std::string scenes_folder(const record::RunHeader& header, const std::string& be
 
 }  // namespace
 
-std::string data_folder(const record::RunHeader& header, const std::string& benchmark,
+std::string data_folder(const record::RunHeader& header, const record::BenchmarkPart& part,
                         const std::string& run_folder, const std::string& data) {
   const std::string root = data.empty() ? header.data : data;
-  if (root == kScenes) return scenes_folder(header, benchmark, run_folder);
+  if (root == kScenes) return scenes_folder(header, part, run_folder);
   std::error_code ignored;
-  const fs::path own = fs::path(root) / benchmark;
+  const fs::path own = fs::path(root) / part.name;
   if (fs::is_directory(own, ignored)) return own.string();
   WINNOW_CHECK(header.benchmarks.size() == 1 && fs::exists(root, ignored), NotFound, kWhere,
-               "{}: no such folder with the pictures of {}", own.string(), benchmark);
+               "{}: no such folder with the pictures of {}", own.string(), part.name);
   return root;
 }
 
 std::map<std::string, eval::Item> questions_by_id(const record::RunHeader& header,
                                                   const record::BenchmarkPart& part,
                                                   const std::string& folder) {
-  eval::LoadOptions options{part.split, 0};
+  // A folder of procedural questions is of one split.
+  eval::LoadOptions options{header.data == kScenes ? "" : part.split, 0};
   const std::string limit = parameter(header, "limit");
   std::from_chars(limit.data(), limit.data() + limit.size(), options.limit);
   std::map<std::string, eval::Item> out;

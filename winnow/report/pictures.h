@@ -24,7 +24,7 @@ using MakeThumbnail = std::function<Thumbnail(const eval::ItemImage&)>;
 
 /// The folder that a benchmark's loader reads for this run: DATA/NAME if it is there, else DATA for a single
 /// benchmark; of procedural questions RUN/scenes/... `data` overrides the header's. Throws NotFound.
-std::string data_folder(const record::RunHeader& header, const std::string& benchmark,
+std::string data_folder(const record::RunHeader& header, const record::BenchmarkPart& part,
                         const std::string& run_folder, const std::string& data);
 
 /// Question id -> question, of one benchmark of a run. Throws NotFound, Corrupt, Io.

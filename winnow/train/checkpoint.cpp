@@ -12,18 +12,21 @@
 #include <exception>
 #include <filesystem>
 #include <nlohmann/json.hpp>
+#include <string_view>
 #include <vector>
 
 #include "winnow/base/error.h"
+#include "winnow/record/sha256.h"
 
 namespace winnow::train {
 namespace {
 
 constexpr const char* kWhere = "train.checkpoint";
-constexpr const char* kFormat = "winnow training checkpoint 1";
+constexpr const char* kFormat = "winnow training checkpoint 2";
 
 constexpr const char* kWeight = "weight/";
 constexpr const char* kMoment = "moment/";
+constexpr std::size_t kDigestBytes = 64;
 
 void insert(c10::Dict<std::string, torch::Tensor>& dict, const char* prefix, const Parameters& parameters) {
   for (const auto& [name, value] : parameters) dict.insert(prefix + name, value);
@@ -46,6 +49,25 @@ void check_shape(const std::string& path, const std::string& name, const torch::
   WINNOW_CHECK(std::equal(sizes.begin(), sizes.end(), shape.begin(), shape.end()), Corrupt, kWhere,
                "{}: '{}', got shape [{}], expected [{}]", path, name,
                fmt::join(sizes.begin(), sizes.end(), ", "), fmt::join(shape, ", "));
+}
+
+/// Of a file's bytes, behind them: LibTorch reads a damaged archive without a word.
+std::string digest(const std::vector<char>& bytes, std::size_t n) {
+  return record::sha256_of(std::string_view(bytes.data(), n));
+}
+
+/// Without the digest behind them. Throws Corrupt when it is another one's.
+void take_digest(const std::string& path, std::vector<char>& bytes) {
+  const std::size_t whole = bytes.size();
+  if (whole > kDigestBytes) {
+    const std::size_t n = whole - kDigestBytes;
+    if (digest(bytes, n) == std::string_view(bytes.data() + n, kDigestBytes)) {
+      bytes.resize(n);
+      return;
+    }
+  }
+  fail(ErrorCode::Corrupt, kWhere,
+       "{}: {} bytes that are no whole checkpoint (their SHA-256 is not the one at their end)", path, whole);
 }
 
 std::vector<char> read_bytes(const std::string& path) {
@@ -93,7 +115,9 @@ void write_checkpoint(const std::string& path, const Checkpoint& c) {
   insert(tensors, kWeight, c.parameters);
   insert(tensors, kMoment, c.moments);
   const c10::IValue whole = c10::ivalue::Tuple::create(c10::IValue(head.dump()), c10::IValue(tensors));
-  const std::vector<char> bytes = torch::pickle_save(whole);
+  std::vector<char> bytes = torch::pickle_save(whole);
+  const std::string end = digest(bytes, bytes.size());
+  bytes.insert(bytes.end(), end.begin(), end.end());
   write_atomically(path, bytes.data(), bytes.size());
 }
 
@@ -112,7 +136,8 @@ void check_weights(const std::string& path, const Checkpoint& checkpoint, const 
 }
 
 Checkpoint read_checkpoint(const std::string& path) {
-  const std::vector<char> bytes = read_bytes(path);
+  std::vector<char> bytes = read_bytes(path);
+  take_digest(path, bytes);
   Checkpoint c;
   try {
     const auto parts = torch::pickle_load(bytes).toTuple();

@@ -23,7 +23,7 @@ struct Checkpoint {
 /// Writes beside the file and renames, so that a full disk or a kill leaves the older checkpoint whole.
 /// Throws Io.
 void write_checkpoint(const std::string& path, const Checkpoint& checkpoint);
-/// Throws NotFound, Corrupt (not a checkpoint, cut short).
+/// Throws NotFound, Corrupt (not a checkpoint, cut short, changed since it was written).
 Checkpoint read_checkpoint(const std::string& path);
 /// Throws Corrupt when a weight is missing, or a weight or a moment has another shape than `shape` says.
 /// `path` is for the message.

@@ -18,7 +18,7 @@ struct Stage {
   int32_t samples = 16;     ///< pictures, or prompts with their questions, in a step over all workers
   double tower_rate = 0.0;  ///< of the peak rate; 0: the tower stands still and needs no gradient
   bool late = false;        ///< more questions of the kinds that are learned last
-  bool needles = false;     ///< every eighth of the samples shows two to ten pictures in a prompt
+  bool needles = false;     ///< an eighth of the samples show two to ten pictures in a prompt each
 };
 
 struct Recipe {

@@ -22,6 +22,7 @@ namespace {
 using torch::Tensor;
 
 constexpr const char* kWhere = "train";
+constexpr const char* kCurve = "curve.jsonl";
 constexpr double kDenseShare = 0.15;  // of the labels' loss while the whole model is trained
 constexpr int64_t kReportEvery = 20;
 constexpr double kNearCoordinate = 0.021;     // one bin of 0.02
@@ -69,23 +70,38 @@ std::string settings_of(const TrainOptions& o, const ModelShape& s, int32_t work
                       {"n_embd", s.n_embd},   {"n_layer", s.n_layer},
                       {"skip_to", o.skip_to}, {"tower_embd", s.tower_embd},
                       {"bf16", bf16}};
+  const Recipe recipe = recipe_named(o.recipe);
+  j["rates"] = {recipe.peak_rate, recipe.tower_peak_rate};
+  j["n_questions"] = recipe.n_questions;
+  for (const Stage& stage : recipe.stages)
+    j["stages"].push_back(
+        {stage.name, stage.steps, stage.samples, stage.tower_rate, stage.late, stage.needles});
   if (!o.prune.empty()) j.update({{"prune", o.prune}, {"keep", o.keep}});
   if (o.shift > 0) j["shift"] = o.shift;
   if (o.batch > 1) j["batch"] = o.batch;
   return j.dump();
 }
 
-bool was_bf16(const std::string& settings) {
+template <typename T>
+T setting(const std::string& settings, const char* name, T otherwise) {
   const auto j = nlohmann::json::parse(settings, nullptr, false);
-  return j.is_object() && j.contains("bf16") && j["bf16"] == true;
+  return j.is_object() ? j.value(name, otherwise) : otherwise;
 }
 
-/// The length may change on the way: the rates then follow the course of the new one.
-bool same_but_for_length(const std::string& a, const std::string& b) {
-  auto left = nlohmann::json::parse(a, nullptr, false), right = nlohmann::json::parse(b, nullptr, false);
-  for (nlohmann::json* j : {&left, &right})
-    if (j->is_object()) j->erase("scale");
-  return !left.is_discarded() && left == right;
+/// Names the first setting that differs; empty if none does. The length may change on the way: the rates then
+/// follow the course of the new one.
+std::string difference(const std::string& there, const std::string& here) {
+  const auto theirs = nlohmann::json::parse(there, nullptr, false);
+  const auto ours = nlohmann::json::parse(here, nullptr, false);
+  if (!theirs.is_object()) return "they cannot be read";
+  const nlohmann::json none = "none";
+  for (const auto& settings : {theirs, ours})
+    for (const auto& [name, ignored] : settings.items()) {
+      const auto &left = theirs.value(name, none), &right = ours.value(name, none);
+      if (name != "scale" && left != right)
+        return fmt::format("'{}' is {} there and {} here", name, left.dump(), right.dump());
+    }
+  return "";
 }
 
 Recipe scaled(const TrainOptions& options, double scale) {
@@ -99,12 +115,6 @@ Recipe scaled(const TrainOptions& options, double scale) {
     stage.samples *= options.batch;
   }
   return recipe;
-}
-
-/// How long the training with these settings is.
-double scale_of(const std::string& settings) {
-  const auto j = nlohmann::json::parse(settings, nullptr, false);
-  return j.is_object() ? j.value("scale", 1.0) : 1.0;
 }
 
 }  // namespace
@@ -173,6 +183,7 @@ bool Trainer::open_folder() {
   std::error_code error;
   std::filesystem::create_directories(options_.out_dir, error);
   WINNOW_CHECK(!error, Io, kWhere, "cannot make the folder {}: {}", options_.out_dir, error.message());
+  lock_ = std::make_unique<FolderLock>(options_.out_dir);
   const bool going_on = std::filesystem::exists(checkpoint_path(), error);
   WINNOW_CHECK(!error, Io, kWhere, "{}: cannot be looked at: {}", checkpoint_path(), error.message());
   if (going_on) {
@@ -186,22 +197,36 @@ bool Trainer::open_folder() {
 void Trainer::go_on() {
   Checkpoint loaded = read_checkpoint(checkpoint_path());
   if (options_.within > 0.0) {
-    options_.scale = scale_of(loaded.settings);
+    options_.scale = setting(loaded.settings, "scale", 1.0);
     recipe_ = scaled(options_, options_.scale);
   }
-  // A trial of both precisions may come out otherwise on a busy machine.
-  bf16_ = options_.precision == "auto" ? was_bf16(loaded.settings) : use_bf16(options_.precision, device_);
-  state_.settings = settings_of(options_, shape_, workers_->n(), bf16_);
-  WINNOW_CHECK(same_but_for_length(loaded.settings, state_.settings), InvalidArgument, kWhere,
-               "{} holds a training of other settings, got {}, expected {}; give another folder",
-               options_.out_dir, loaded.settings, state_.settings);
+  // What the machine decided when it began; a trial of both precisions may come out otherwise when it is
+  // busy.
+  bf16_ = options_.precision == "auto" ? setting(loaded.settings, "bf16", false)
+                                       : use_bf16(options_.precision, device_);
+  if (options_.workers == 0 && device_.is_cpu()) {
+    options_.workers = setting(loaded.settings, "workers", 0);
+    workers_ = std::make_unique<Workers>(worker_count(options_, recipe_, device_));
+  }
+  const std::string settings = settings_of(options_, shape_, workers_->n(), bf16_);
+  const std::string differs = difference(loaded.settings, settings);
+  WINNOW_CHECK(differs.empty(), InvalidArgument, kWhere,
+               "{} holds a training of other settings: {}; give another folder", options_.out_dir, differs);
   check_weights(checkpoint_path(), loaded, shape_);
-  const int64_t finished_steps = scaled(options_, scale_of(loaded.settings)).stages.back().steps;
-  loaded.settings = state_.settings;
+  const auto n_stages = static_cast<int64_t>(recipe_.stages.size());
+  WINNOW_CHECK(loaded.stage >= 0 && loaded.stage <= n_stages && loaded.step >= 0, Corrupt, kWhere,
+               "{}: stage and step, got {} and {}, expected at most {} and no negative one",
+               checkpoint_path(), loaded.stage, loaded.step, n_stages);
+  const int64_t finished_steps = scaled(options_, setting(loaded.settings, "scale", 1.0)).stages.back().steps;
   state_ = std::move(loaded);
-  if (state_.stage == static_cast<int64_t>(recipe_.stages.size())) {  // finished: a longer one may follow
+  if (state_.stage == n_stages && recipe_.stages.back().steps <= finished_steps) {
+    log(LogLevel::Info, "the training in {} is finished", options_.out_dir);
+    return;
+  }
+  state_.settings = settings;
+  if (state_.stage == n_stages) {  // finished, and now a longer one
     state_.stage -= 1;
-    state_.step = std::min(finished_steps, recipe_.stages.back().steps);
+    state_.step = finished_steps;
   }
   drop_later_curve_rows();
   log(LogLevel::Info, "going on with stage {} at step {}{}", state_.stage, state_.step,
@@ -209,6 +234,9 @@ void Trainer::go_on() {
 }
 
 void Trainer::begin() {
+  const std::string curve = file_in_folder(kCurve);
+  WINNOW_CHECK(!std::filesystem::exists(curve), InvalidArgument, kWhere,
+               "{} is of a training whose checkpoint is gone; remove it, or give another folder", curve);
   bf16_ = use_bf16(options_.precision, device_);
   state_.settings = settings_of(options_, shape_, workers_->n(), bf16_);
   state_.parameters = initial_parameters(shape_, options_.seed, vocabulary_.coordinates());
@@ -272,7 +300,7 @@ bool Trainer::shorten_to(double minutes) {
 
 /// A kill between a report and the next checkpoint leaves rows that will be written again.
 void Trainer::drop_later_curve_rows() {
-  const std::string path = file_in_folder("curve.jsonl");
+  const std::string path = file_in_folder(kCurve);
   if (!std::filesystem::exists(path)) return;
   std::ifstream file(path);
   std::string kept;
@@ -291,7 +319,7 @@ void Trainer::drop_later_curve_rows() {
 }
 
 void Trainer::append_curve(const std::string& row) {
-  const std::string path = file_in_folder("curve.jsonl");
+  const std::string path = file_in_folder(kCurve);
   std::ofstream file(path, std::ios::app);
   file << row << '\n' << std::flush;
   WINNOW_CHECK(file.good(), Io, kWhere, "{}: cannot be written (the training's checkpoint is whole)", path);
@@ -440,17 +468,24 @@ Trainer::StepReport Trainer::train_step(const Stage& stage) {
   return sum;
 }
 
-void Trainer::log_step(const Stage& stage, const StepReport& report, double seconds) {
-  nlohmann::json row = {{"stage", stage.name},      {"stage_idx", state_.stage}, {"step", state_.step},
-                        {"loss", report.loss},      {"norm", report.norm},       {"step_ms", 1e3 * seconds},
-                        {"seconds", state_.seconds}};
-  if (stage.task == Stage::Task::Pictures) {
-    row["shape_right"] = report.tower.shape_right;
-    row["glyph_right"] = report.tower.glyph_right;
-    row["box_error_px"] = report.tower.box_error_px;
-    row["count_right"] = report.tower.count_right;
-  }
+void Trainer::Measures::add(const Stage& stage, const StepReport& report, double seconds) {
+  ++n;
+  sums["loss"] += report.loss;
+  sums["norm"] += report.norm;
+  sums["step_ms"] += 1e3 * seconds;
+  if (stage.task != Stage::Task::Pictures) return;
+  sums["shape_right"] += report.tower.shape_right;
+  sums["glyph_right"] += report.tower.glyph_right;
+  sums["box_error_px"] += report.tower.box_error_px;
+  sums["count_right"] += report.tower.count_right;
+}
+
+void Trainer::log_steps(const Stage& stage, Measures& measures) {
+  nlohmann::json row = {
+      {"stage", stage.name}, {"stage_idx", state_.stage}, {"step", state_.step}, {"seconds", state_.seconds}};
+  for (const auto& [name, sum] : measures.sums) row[name] = sum / static_cast<double>(measures.n);
   append_curve(row.dump());
+  measures = {};
 }
 
 void Trainer::log_validation(const Stage& stage, const Validation& validation) {
@@ -526,6 +561,7 @@ bool Trainer::run() {
   Progress progress("training", total, done + state_.step);
   for (; state_.stage < static_cast<int64_t>(recipe_.stages.size()); ++state_.stage, state_.step = 0) {
     const Stage& stage = recipe_.stages[static_cast<std::size_t>(state_.stage)];
+    Measures measures;
     while (state_.step < stage.steps) {
       const double start = now_s();
       const StepReport report = train_step(stage);
@@ -533,7 +569,8 @@ bool Trainer::run() {
       const double seconds = now_s() - start;
       state_.seconds += seconds;
       const bool last = state_.step == stage.steps;
-      if (state_.step % kReportEvery == 0 || last) log_step(stage, report, seconds);
+      measures.add(stage, report, seconds);
+      if (state_.step % kReportEvery == 0 || last) log_steps(stage, measures);
       if (stage.task == Stage::Task::Questions && (state_.step % recipe_.validate_every == 0 || last))
         log_validation(stage, validate(recipe_.validation_samples));
       const bool stop = options_.interrupted();

@@ -4,6 +4,7 @@
 #include <fstream>
 #include <functional>
 #include <future>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -11,6 +12,7 @@
 
 #include "winnow/train/batch.h"
 #include "winnow/train/checkpoint.h"
+#include "winnow/train/folder_lock.h"
 #include "winnow/train/losses.h"
 #include "winnow/train/model_files.h"
 #include "winnow/train/optimizer.h"
@@ -29,7 +31,7 @@ struct TrainOptions {
   std::vector<double> keep = {1.0, 0.5, 0.25, 1.0 / 9.0};  ///< shares that stay, one drawn for each step
   int32_t shift = 0;  ///< up to so many positions are left free before a picture; a sample draws how many
   uint64_t seed = 1;
-  int32_t workers = 0;          ///< 0: one for each processor; on a GPU always one
+  int32_t workers = 0;  ///< 0: one for each processor, or as many as it began with; on a GPU always one
   std::string device = "auto";  ///< auto, cpu, cuda
   std::string precision =
       "auto";           ///< of products: f32, bf16; auto: f32 on a GPU, else what a short trial finds faster
@@ -56,7 +58,8 @@ struct Validation {
 /// Trains one model in a folder: checkpoint.pt, curve.jsonl (one row for each report) and, at the end, the
 /// GGUF pairs. Called again on the same folder it goes on from the checkpoint, exactly: the weights of an
 /// interrupted training are those of an uninterrupted one with equal options. Another `scale` is allowed on
-/// the way: the rates then follow the new length.
+/// the way: the rates then follow the new length. A finished one may be lengthened; it is not shortened. One
+/// training at a time has the folder.
 class Trainer {
  public:
   /// Throws InvalidArgument, Io, Corrupt, and InvalidArgument when the folder holds a training of other
@@ -95,7 +98,15 @@ class Trainer {
   double keep_share() const;
   const prune::MethodUse& method_of_step() const;
   torch::Tensor near(const torch::Tensor& answered, const torch::Tensor& truth) const;
-  void log_step(const Stage& stage, const StepReport& report, double seconds);
+  /// Of the steps since the last row of the curve: how many pictures a prompt shows goes with the step, so
+  /// single ones would not do.
+  struct Measures {
+    int64_t n = 0;
+    std::map<std::string, double> sums;
+    void add(const Stage& stage, const StepReport& report, double seconds);
+  };
+  /// Their means as a row.
+  void log_steps(const Stage& stage, Measures& measures);
   void log_validation(const Stage& stage, const Validation& validation);
   void save();
   void check_options();
@@ -111,6 +122,7 @@ class Trainer {
   void to_device(QuestionBatch& batch) const;
 
   TrainOptions options_;
+  std::unique_ptr<FolderLock> lock_;
   Recipe recipe_;
   ModelShape shape_;
   Vocabulary vocabulary_;

@@ -42,8 +42,11 @@ float score_of(const std::string& token) { return token.size() == 1 ? -1.5F : -1
 class VocabularyFile {
  public:
   VocabularyFile() {
-    path_ = (std::filesystem::temp_directory_path() /
-             fmt::format("winnow-vocabulary-{}-{}.gguf", ::getpid(), static_cast<const void*>(this)))
+    std::error_code error;
+    const std::filesystem::path folder = std::filesystem::temp_directory_path(error);
+    WINNOW_CHECK(!error, Io, "train.vocabulary", "no folder for temporary files: {} (TMPDIR says which)",
+                 error.message());
+    path_ = (folder / fmt::format("winnow-vocabulary-{}-{}.gguf", ::getpid(), static_cast<const void*>(this)))
                 .string();
     engine::GgufWriter writer(path_);
     writer.set_str("general.architecture", "llama");

@@ -28,7 +28,8 @@ struct ExportSummary {
 };
 
 /// Writes one benchmark. Equal requests write equal bytes on every machine. Each file appears under its name
-/// when it is complete; files of the same names are replaced, no others are touched. When it fails, what was
+/// when it is complete; files of the same names are replaced, no others are touched (mme: texts of another
+/// draw are refused, since its folders are the list of its questions). When it fails, what was
 /// written before stays. Throws InvalidArgument, Io.
 ExportSummary export_benchmark(const ExportRequest& request);
 
