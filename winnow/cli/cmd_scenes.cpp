@@ -33,7 +33,8 @@ std::vector<std::string> chosen_benchmarks(const std::vector<std::string>& wante
   if (wanted == std::vector<std::string>{"all"}) return known;
   for (const std::string& name : wanted) {
     WINNOW_CHECK(std::find(known.begin(), known.end(), name) != known.end(), InvalidArgument, "cli.scenes",
-                 "unknown benchmark, got '{}', expected all or some of {}", name, fmt::join(known, ", "));
+                 "unknown benchmark, got '{}', expected all alone or some of {}", name,
+                 fmt::join(known, ", "));
   }
   return wanted;
 }
