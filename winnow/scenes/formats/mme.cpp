@@ -1,7 +1,6 @@
 // MME (Fu et al. 2023, arXiv 2306.13394), the release's layout: CATEGORY/NAME.txt with two lines "question,
 // tab, Yes or No" beside CATEGORY/NAME.png; and llava's question file.
 
-#include <algorithm>
 #include <filesystem>
 #include <set>
 
@@ -31,7 +30,7 @@ std::string pair_name(Items items, std::size_t i) {
 /// The questions are whatever texts the folders hold, so those of another draw would be taken for this one's.
 void check_no_other_draw(Items items, const Output& out) {
   namespace fs = std::filesystem;
-  std::set<std::string> own, categories;
+  std::set<std::string> own;
   for (std::size_t i = 0; i + 1 < items.size(); i += 2) own.insert(pair_name(items, i) + ".txt");
   for (const Task task : {Task::MmeExistence, Task::MmeCount, Task::MmePosition, Task::MmeColor, Task::MmeOcr,
                           Task::MmeCalculation, Task::MmeCommonsense}) {
